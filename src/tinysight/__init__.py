@@ -1,0 +1,70 @@
+"""Classify small pictures well, fast and honestly, on the machine you have.
+
+    import tinysight
+
+    run = tinysight.train("digits", epochs=3)
+    run.evaluate("test")
+    run.predict(["a.png", "b.png"])
+    run.report()
+
+Importing loads nothing heavy; the parts below are loaded when they are first asked for.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tinysight.api import Run, evaluate, load, load_data, plan, predict, report, train
+    from tinysight.data.dataset import DataSet, Split
+    from tinysight.errors import TinysightError
+    from tinysight.evaluation.predict import Prediction
+    from tinysight.evaluation.result import Evaluation
+    from tinysight.models import MODELS
+    from tinysight.recipe import Recipe
+    from tinysight.recipes import RECIPES
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "MODELS",
+    "RECIPES",
+    "DataSet",
+    "Evaluation",
+    "Prediction",
+    "Recipe",
+    "Run",
+    "Split",
+    "TinysightError",
+    "evaluate",
+    "load",
+    "load_data",
+    "plan",
+    "predict",
+    "report",
+    "train",
+]
+
+_HOME = {
+    "MODELS": "tinysight.models",
+    "RECIPES": "tinysight.recipes",
+    "DataSet": "tinysight.data.dataset",
+    "Evaluation": "tinysight.evaluation.result",
+    "Prediction": "tinysight.evaluation.predict",
+    "Recipe": "tinysight.recipe",
+    "Split": "tinysight.data.dataset",
+    "TinysightError": "tinysight.errors",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'tinysight' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOME.get(name, "tinysight.api")), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,334 @@
+"""The stages put together: what `import tinysight` offers and what the command line calls."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tinysight import data as datasets
+from tinysight.augment import augment
+from tinysight.data.dataset import DataSet
+from tinysight.errors import DataError, UsageError
+from tinysight.evaluation import result
+from tinysight.evaluation.predict import Prediction
+from tinysight.evaluation.predict import predict as predict_pictures
+from tinysight.evaluation.result import Evaluation
+from tinysight.models import Classifier, resolve
+from tinysight.models.restore import restore
+from tinysight.recipe import Data, Facts, Recipe
+from tinysight.recipes import find
+from tinysight.reporting import notebook, theme, write_report
+from tinysight.reporting import preview as draw_preview
+from tinysight.run import RunFolder, write_atomic
+from tinysight.training import Plan, Progress
+from tinysight.training import plan as make_plan
+from tinysight.training import train as carry_out
+
+__all__ = [
+    "Run",
+    "carry_out_and_report",
+    "evaluate",
+    "load",
+    "load_data",
+    "plan",
+    "predict",
+    "preview",
+    "report",
+    "train",
+]
+
+PREVIEWED = 6  # pictures whose augmentation is drawn
+PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
+
+
+@dataclass(eq=False)
+class Run:
+    """A training that was done, and what can be asked of it.
+
+    In a notebook it shows itself: headline, table and curves.
+    """
+
+    folder: RunFolder
+    _data: DataSet | None = field(default=None, repr=False)
+
+    @property
+    def path(self) -> Path:
+        """The run folder."""
+        return self.folder.path
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        """What the run was trained by."""
+        return self.folder.recipe()
+
+    @cached_property
+    def classes(self) -> tuple[str, ...]:
+        """The class names, in the order of the logits."""
+        return tuple(self.folder.read_json("data")["classes"])
+
+    @property
+    def history(self) -> list[dict[str, float]]:
+        """The rows of metrics.csv, one an epoch."""
+        return self.folder.metrics()
+
+    def model(self, checkpoint: str = "best") -> Classifier:
+        """Return the trained network in evaluation mode: n c h w pictures of 0..255 to logits."""
+        return restore(self.folder, checkpoint)
+
+    def evaluate(self, split: str = "validation") -> Evaluation:
+        """See `tinysight.evaluate`."""
+        return evaluate(self, split)
+
+    def predict(self, pictures: Any, *, top: int = 5) -> list[Prediction]:
+        """See `tinysight.predict`."""
+        return predict(self, pictures, top=top)
+
+    def report(self) -> Path:
+        """See `tinysight.report`."""
+        return report(self)
+
+    def data(self) -> DataSet:
+        """Read the run's data set again and check that it is what the run was trained on.
+
+        Raises:
+            DataError: it has changed, or it was in memory and is gone.
+        """
+        if self._data is None:
+            self._data = _reload(self.folder, self.recipe.data)
+        return self._data
+
+    def __str__(self) -> str:
+        return notebook.summary(self.folder)
+
+    def _repr_html_(self) -> str:
+        return notebook.html(self.folder)
+
+
+def load_data(source: Any, **options: Any) -> DataSet:
+    """Read a data set: a name, a path, arrays or a torch Dataset.
+
+    Takes the fields of `recipe.Data` (size, label, validation, test, split_seed) and the further
+    arguments of `data.load`.
+
+    Raises:
+        DataError: it cannot be read; the message says where and why.
+
+    >>> digits = load_data("digits")
+    >>> digits.shape, len(digits.classes)
+    ((32, 32, 1), 10)
+    """
+    fields = {k: options.pop(k) for k in list(options) if k in Data.model_fields}
+    settings = Recipe(data=fields).data
+    return datasets.load(source, settings, **options)
+
+
+def plan(
+    data: Any,
+    recipe: str | Path | Recipe = "quick",
+    *,
+    device: str = "auto",
+    quiet: bool = False,
+    **overrides: Any,
+) -> Plan:
+    """Read the data and build the model of a training without starting it.
+
+    Args as for `train`.
+    """
+    return _plan(data, recipe, overrides, device=device, progress=Progress(quiet=quiet))
+
+
+def train(
+    data: Any,
+    recipe: str | Path | Recipe = "quick",
+    *,
+    out: str | Path | None = None,
+    device: str = "auto",
+    evaluate_test: bool = False,
+    quiet: bool = False,
+    **overrides: Any,
+) -> Run:
+    """Train a model, evaluate it on validation, write the report, and return the run.
+
+    Args:
+        data: a DataSet, or anything that `load_data` takes.
+        recipe: a name in RECIPES, a recipe.json, or a Recipe.
+        out: the run folder, new or empty; without it the next free one below `runs/`.
+        device: "auto", "cpu", "cuda" or "mps".
+        evaluate_test: also evaluate on test after it; the read of the labels is counted.
+        overrides: recipe fields, dotted names by `**{"optim.lr": 0.2}`.
+
+    Raises:
+        TinysightError: see the tree in `tinysight.errors`.
+    """
+    progress = Progress(quiet=quiet)
+    ready = _plan(data, recipe, overrides, device=device, progress=progress)
+    run = carry_out_and_report(ready, out=out, evaluate_test=evaluate_test, progress=progress)
+    progress.say(str(run))
+    return run
+
+
+def carry_out_and_report(
+    ready: Plan, *, out: str | Path | None, evaluate_test: bool, progress: Progress
+) -> Run:
+    """Train by a plan, then evaluate and report."""
+    if evaluate_test and ready.data.test is None:
+        raise UsageError(f"--evaluate-test: {ready.data.name} has no test split")
+    progress.say(str(ready))
+    run = Run(carry_out(ready, out=out, progress=progress), ready.data)
+    for split in ("validation", "test") if evaluate_test else ("validation",):
+        run.evaluate(split)
+    run.report()
+    return run
+
+
+def load(run: str | Path) -> Run:
+    """Open a run by its folder, or by its name below `runs/`.
+
+    Raises:
+        UnknownName: there is no such run.
+    """
+    return Run(RunFolder.open(run))
+
+
+def evaluate(run: str | Path | Run, split: str = "validation") -> Evaluation:
+    """Evaluate a run's best checkpoint on a split, leave the numbers in its folder, return them.
+
+    A read of the test labels is counted in the run.
+
+    Raises:
+        UsageError: no such split.
+    """
+    run = _run(run)
+    if split not in ("validation", "test"):
+        raise UsageError(f"split must be validation or test, got {split!r}")
+    data = run.data()
+    part = data.split(split)
+    if part is None:
+        raise UsageError(f"{data.name} has no {split} split; evaluate on validation")
+    model = run.model()
+    if split == "test":
+        run.folder.count_test_read("evaluate")
+    found = result.evaluate(model, part, data.classes, name=split, checkpoint="best")
+    result.save(found, part, run.folder)
+    return found
+
+
+def predict(run: str | Path | Run, pictures: Any, *, top: int = 5) -> list[Prediction]:
+    """Classify pictures: paths, folders, PIL images or arrays (uint8, h w c), one or many.
+
+    Raises:
+        UsageError: `top` is not positive, or there is no picture.
+    """
+    run = _run(run)
+    if top < 1:
+        raise UsageError(f"top must be 1 or more, got {top}")
+    many = (
+        list(pictures)
+        if isinstance(pictures, Sequence) and not isinstance(pictures, str | bytes)
+        else [pictures]
+    )
+    found = [p for given in many for p in _walk(given)]
+    if not found:
+        raise UsageError(f"no picture to classify; looked for {', '.join(PICTURES)}")
+    h, w, c = run.folder.read_json("data")["shape"]
+    return predict_pictures(run.model(), found, shape=(h, w, c), classes=run.classes, top=top)
+
+
+def preview(
+    data: Any, recipe: str | Path | Recipe = "quick", *, out: str | Path, **overrides: Any
+) -> Path:
+    """Draw samples of each class and what the recipe's augmentation makes of some, as one PNG.
+
+    Raises:
+        ResourceError: `out` cannot be written.
+    """
+    ready = _plan(data, recipe, overrides, device="cpu", progress=Progress())
+    train = ready.data.train
+    chosen = torch.arange(0, len(train), max(1, len(train) // PREVIEWED))[:PREVIEWED]
+    pictures = train.images[chosen].permute(0, 3, 1, 2)
+    rows = [pictures] + [
+        augment(
+            pictures, chosen, ready.recipe.augment, seed=ready.recipe.seed, epoch=e, mean=ready.mean
+        )
+        for e in range(1, 9)
+    ]
+    columns = torch.stack(rows, dim=1).permute(0, 1, 3, 4, 2).numpy()
+    figure = draw_preview(
+        train.images.numpy(), train.labels.numpy(), ready.data.classes, list(columns)
+    )
+    write_atomic(Path(out), theme.to_png(figure))
+    return Path(out)
+
+
+def report(run: str | Path | Run) -> Path:
+    """Write the run's report.html from what is in its folder; return its path."""
+    return write_report(_run(run).folder)
+
+
+def _run(run: str | Path | Run) -> Run:
+    return run if isinstance(run, Run) else load(run)
+
+
+def _walk(given: Any) -> list[Any]:
+    """A folder's pictures, sorted; anything else itself."""
+    if isinstance(given, str | Path) and Path(given).is_dir():
+        files = (Path(root) / f for root, _, names in os.walk(given) for f in names)
+        return sorted(f for f in files if f.suffix.lower() in PICTURES)
+    return [given]
+
+
+def _plan(
+    data: Any,
+    recipe: str | Path | Recipe,
+    overrides: Mapping[str, Any],
+    *,
+    device: str,
+    progress: Progress,
+) -> Plan:
+    # Once with the facts of no data set in particular, so that a wrong field is refused before
+    # anything is read; then with the facts of this one.
+    draft = _adapt(recipe, Facts(), overrides)
+    if not isinstance(data, DataSet):
+        with progress.counting("reading pictures") as counter:
+            data = datasets.load(data, draft.data, progress=counter)
+    facts = Facts(pictures=len(data.train), mirror=data.mirror)
+    return make_plan(data, _adapt(recipe, facts, overrides), device=device)
+
+
+def _adapt(recipe: str | Path | Recipe, facts: Facts, overrides: Mapping[str, Any]) -> Recipe:
+    """Return the recipe of that name or file, adapted to a data set's facts and overridden.
+
+    Raises:
+        UnknownName, RecipeError: no such recipe, field or value.
+    """
+    if isinstance(recipe, str) and not recipe.endswith(".json"):
+        recipe = find(recipe)(facts)
+    elif not isinstance(recipe, Recipe):
+        recipe = Recipe.from_json(Path(recipe))
+    for path, value in overrides.items():
+        recipe = recipe.override(path, value)
+    return recipe.model_copy(update={"model": resolve(recipe.model)})
+
+
+def _reload(folder: RunFolder, settings: Data) -> DataSet:
+    said = folder.read_json("data")
+    origin = said["source"].get("origin")
+    if origin is None:
+        raise DataError(
+            f"the data of {folder.path} was in memory when it was trained; "
+            "evaluate with the Run that train returned"
+        )
+    data = datasets.load(origin, settings, **said["source"].get("options", {}))
+    if data.fingerprints != said["fingerprints"]:
+        changed = [k for k, v in said["fingerprints"].items() if data.fingerprints.get(k) != v]
+        raise DataError(
+            f"{origin} is not what {folder.path} was trained on: another fingerprint for "
+            f"{', '.join(changed)}"
+        )
+    return data

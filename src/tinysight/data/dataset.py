@@ -1,0 +1,95 @@
+"""What a data set is, once it is read: uint8 pictures, labels and where they came from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+__all__ = ["SPLITS", "DataSet", "Split"]
+
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """One part of a data set, in canonical order (ascending record digest).
+
+    Attributes:
+        images: uint8, n h w c, c of 1 (grey) or 3 (RGB).
+        labels: int64, n.
+        ids: n names that do not depend on the container: the first 16 hex digits of each
+            record's digest (an exact duplicate with the same label shares it).
+        files: n file names, where the container has names; else empty.
+        masks: bool, n h w, true on the object; only the data sets that know have them.
+    """
+
+    images: Tensor
+    labels: Tensor
+    ids: tuple[str, ...]
+    files: tuple[str, ...] = ()
+    masks: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, index: Tensor) -> Split:
+        """Return the records at the positions `index` (int64, m), in that order."""
+        at = index.tolist()
+        return Split(
+            self.images[index],
+            self.labels[index],
+            tuple(self.ids[i] for i in at),
+            tuple(self.files[i] for i in at) if self.files else (),
+            None if self.masks is None else self.masks[index],
+        )
+
+    def counts(self, classes: int) -> list[int]:
+        """Return the number of records of each class."""
+        return torch.bincount(self.labels, minlength=classes).tolist()
+
+
+@dataclass(frozen=True, eq=False)
+class DataSet:
+    """A data set with its splits.
+
+    Attributes:
+        name: short, fit for a folder name, e.g. `cifar10`.
+        classes: the class names; a label is a position in it.
+        train, validation, test: `validation` is cut from train unless the source has one;
+            `test` is None where the source has none and none was asked for.
+        fingerprints: sha256 of each split of the *source* (train includes what became
+            validation), equal for equal content whatever the container; see
+            `data.fingerprint`.
+        title: one phrase for people, e.g. "canonical CIFAR-10, all 60,000 pictures".
+        source: plain JSON values: what was read, from where, and how (for data.json).
+        mirror: whether a left-right mirrored picture keeps its class; digits do not.
+        notes: what the reader did that the user should know: resized, skipped, duplicates.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    train: Split
+    validation: Split
+    test: Split | None
+    fingerprints: dict[str, str]
+    title: str
+    source: dict[str, Any] = field(default_factory=dict)
+    mirror: bool = True
+    notes: tuple[str, ...] = ()
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of every picture."""
+        h, w, c = self.train.images.shape[1:]
+        return h, w, c
+
+    def split(self, name: str) -> Split | None:
+        """Return the split called `name`, one of SPLITS."""
+        return {"train": self.train, "validation": self.validation, "test": self.test}[name]
+
+    def with_splits(self, **splits: Split | None) -> DataSet:
+        """Return a copy with some splits replaced."""
+        return replace(self, **splits)

@@ -1,0 +1,127 @@
+"""From pictures to probabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from tinysight.errors import PictureError
+from tinysight.pictures import decode
+
+__all__ = ["Prediction", "predict", "probabilities", "score"]
+
+BATCH = 500
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model says of one picture.
+
+    Attributes:
+        picture: its file name, or its place in what was given.
+        top: the likeliest classes with their probabilities, highest first; empty on an error.
+        notes: what was done to the picture on the way in: resized, turned, composited.
+        error: why it could not be read, else None.
+    """
+
+    picture: str
+    top: tuple[tuple[str, float], ...]
+    notes: tuple[str, ...] = ()
+    error: str | None = None
+
+
+@contextmanager
+def _evaluating(model: nn.Module) -> Iterator[None]:
+    """Put every module into evaluation mode, and back as it was."""
+    before = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        for module, training in before.items():
+            module.training = training
+
+
+def _logits(model: nn.Module, images: Tensor) -> Iterator[Tensor]:
+    """Yield the logits of `images` (uint8, n h w c), a batch at a time, in fp32."""
+    device = next((p.device for p in model.parameters()), torch.device("cpu"))
+    for part in images.split(BATCH):
+        yield model(part.to(device).permute(0, 3, 1, 2)).float()
+
+
+def probabilities(model: nn.Module, images: Tensor) -> Tensor:
+    """Return the class probabilities (float32, n k, on the CPU) of `images` (uint8, n h w c).
+
+    Computed in fp32 whatever the training used; the model's mode is left as found.
+    """
+    with _evaluating(model):
+        parts = [part.softmax(1).cpu() for part in _logits(model, images)]
+    return torch.cat(parts).clone()
+
+
+def score(model: nn.Module, images: Tensor, labels: Tensor) -> tuple[float, float]:
+    """Return mean cross-entropy (nats) and accuracy on `images` (uint8, n h w c) and `labels`."""
+    loss, hits = 0.0, 0
+    with _evaluating(model):
+        for out, truth in zip(_logits(model, images), labels.split(BATCH), strict=True):
+            truth = truth.to(out.device)
+            loss += float(F.cross_entropy(out, truth, reduction="sum"))
+            hits += int((out.argmax(1) == truth).sum())
+    return loss / len(labels), hits / len(labels)
+
+
+def predict(
+    model: nn.Module,
+    pictures: Sequence[Any],
+    *,
+    shape: tuple[int, int, int],
+    classes: tuple[str, ...],
+    top: int = 5,
+) -> list[Prediction]:
+    """Classify pictures, each a path, bytes, a PIL image or an array (uint8, h w or h w c).
+
+    Args:
+        shape: height, width and channels that the model was trained on.
+        top: how many classes to name, at most all.
+
+    The answers are in the order of the pictures. An unreadable one gets a Prediction with its
+    `error` and does not stop the others.
+    """
+    found: list[Prediction] = []
+    for start in range(0, len(pictures), BATCH):
+        part = [_read(p, i, shape) for i, p in enumerate(pictures[start : start + BATCH], start)]
+        ready = [image for image, _ in part if image is not None]
+        if not ready:
+            found += [said for _, said in part]
+            continue
+        values, at = probabilities(model, torch.from_numpy(np.stack(ready))).topk(
+            min(top, len(classes))
+        )
+        tops = iter(
+            tuple((classes[k], v) for k, v in zip(row_at, row, strict=True))
+            for row_at, row in zip(at.tolist(), values.tolist(), strict=True)
+        )
+        found += [said if said.error else replace(said, top=next(tops)) for _, said in part]
+    return found
+
+
+def _read(
+    picture: Any, place: int, shape: tuple[int, int, int]
+) -> tuple[NDArray[np.uint8] | None, Prediction]:
+    """A picture as the model takes it, or None, and what there is to say of it so far."""
+    name = str(picture) if isinstance(picture, str | Path) else f"picture {place}"
+    try:
+        image, notes = decode(picture, shape)
+    except PictureError as error:
+        return None, Prediction(name, (), error=str(error))
+    return image, Prediction(name, (), tuple(notes))

@@ -1,0 +1,135 @@
+"""An evaluation: predictions on a split, their metrics, and a gallery to look at."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from tinysight.data.dataset import Split
+from tinysight.evaluation.metrics import Metrics, measure
+from tinysight.evaluation.predict import probabilities
+from tinysight.run import RunFolder, write_atomic
+
+__all__ = ["Evaluation", "evaluate", "save"]
+
+CARDS = 24  # pictures a gallery
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """What a model says of a labelled split.
+
+    Attributes:
+        split: "validation" or "test".
+        labels: int64, n.
+        probabilities: float32, n k.
+        ids, files: as in `Split`.
+        checkpoint: which weights: "best" or "last".
+    """
+
+    split: str
+    checkpoint: str
+    metrics: Metrics
+    labels: NDArray[np.int64]
+    probabilities: NDArray[np.float32]
+    ids: tuple[str, ...]
+    files: tuple[str, ...] = ()
+
+    @property
+    def predicted(self) -> NDArray[np.int64]:
+        """The class of the largest probability, n."""
+        return self.probabilities.argmax(axis=1)
+
+    def __str__(self) -> str:
+        return f"{self.split} accuracy {self.metrics.top1}"
+
+
+def evaluate(
+    model: nn.Module, split: Split, classes: tuple[str, ...], *, name: str, checkpoint: str
+) -> Evaluation:
+    """Evaluate `model` on every picture of a split, each counted once, in fp32."""
+    found = probabilities(model, split.images).numpy()
+    labels = split.labels.numpy()
+    metrics = measure(labels, found, classes)
+    return Evaluation(name, checkpoint, metrics, labels, found, split.ids, split.files)
+
+
+def save(evaluation: Evaluation, split: Split, folder: RunFolder) -> None:
+    """Write metrics.json, predictions.parquet and gallery.json into the run folder."""
+    where = folder.evaluation(evaluation.split)
+    metrics = {
+        "split": evaluation.split,
+        "checkpoint": evaluation.checkpoint,
+        "n": len(evaluation.labels),
+        "metrics": evaluation.metrics.to_dict(),
+    }
+    write_atomic(where / "metrics.json", json.dumps(metrics, indent=2, allow_nan=False) + "\n")
+    write_atomic(where / "predictions.parquet", _predictions(evaluation))
+    write_atomic(where / "gallery.json", json.dumps(_gallery(evaluation, split)) + "\n")
+
+
+def _predictions(evaluation: Evaluation) -> bytes:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    n, k = evaluation.probabilities.shape
+    flat = pa.array(evaluation.probabilities.reshape(-1))
+    predicted = evaluation.predicted
+    table = pa.table(
+        {
+            "id": evaluation.ids,
+            "file": evaluation.files or [None] * n,
+            "label": evaluation.labels,
+            "predicted": predicted,
+            "probability": evaluation.probabilities[np.arange(n), predicted],
+            "probabilities": pa.FixedSizeListArray.from_arrays(flat, k),
+        }
+    )
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer)
+    return buffer.getvalue()
+
+
+def _gallery(evaluation: Evaluation, split: Split) -> dict[str, list[dict[str, Any]]]:
+    """Return cards of right answers (spread over the classes) and of the surest wrong ones."""
+    predicted, sure = evaluation.predicted, evaluation.probabilities.max(axis=1)
+    right = predicted == evaluation.labels
+    wrong = np.flatnonzero(~right)
+    wrong = wrong[np.argsort(-sure[wrong], kind="stable")][:CARDS]
+    chosen: list[int] = []
+    rounds = [np.flatnonzero(right & (evaluation.labels == c)) for c in np.unique(predicted)]
+    for place in range(CARDS):
+        chosen += [int(group[place]) for group in rounds if place < len(group)]
+    cards = {"right": chosen[:CARDS], "wrong": wrong.tolist()}
+    return {kind: [_card(evaluation, split, i) for i in at] for kind, at in cards.items()}
+
+
+def _card(evaluation: Evaluation, split: Split, i: int) -> dict[str, Any]:
+    names: Sequence[str] = [c.name for c in evaluation.metrics.classes]
+    label, predicted = int(evaluation.labels[i]), int(evaluation.predicted[i])
+    return {
+        "id": evaluation.ids[i],
+        "file": evaluation.files[i] if evaluation.files else None,
+        "label": names[label],
+        "predicted": names[predicted],
+        "probability": float(evaluation.probabilities[i, predicted]),
+        "probability_label": float(evaluation.probabilities[i, label]),
+        "png": base64.b64encode(_png(split.images[i].numpy())).decode(),
+    }
+
+
+def _png(image: NDArray[np.uint8]) -> bytes:
+    """A picture (h w c) as PNG."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(image.squeeze(-1) if image.shape[-1] == 1 else image).save(buffer, "PNG")
+    return buffer.getvalue()

@@ -1,0 +1,159 @@
+"""The machine a run stands on: which device, which number format, and why."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from tinysight import __version__
+from tinysight.errors import UsageError
+
+__all__ = [
+    "DEVICES",
+    "Precision",
+    "choose_device",
+    "choose_precision",
+    "environment",
+    "peak_memory",
+]
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """Return the device to compute on; `auto` takes cuda, then mps, then the CPU.
+
+    Raises:
+        UsageError: no such device name, or none of that kind here.
+    """
+    here = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if name == "auto":
+        return torch.device(next(kind for kind, found in here.items() if found))
+    if name not in here:
+        raise UsageError(f"device must be one of {', '.join(DEVICES)}, got {name!r}")
+    if not here[name]:
+        raise UsageError(
+            f"device {name} was asked for, but torch finds none here; use --device auto"
+        )
+    return torch.device(name)
+
+
+@dataclass(frozen=True)
+class Precision:
+    """The format of the convolutions and matrix products, and why it was chosen."""
+
+    name: Literal["bf16", "fp32"]
+    why: str
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The torch type of that name."""
+        return torch.bfloat16 if self.name == "bf16" else torch.float32
+
+
+def choose_precision(asked: str, device: torch.device) -> Precision:
+    """Return bf16 where the device computes in it natively, else fp32; `asked` wins if it can.
+
+    Raises:
+        UsageError: bf16 was asked for on a device without any.
+    """
+    if asked == "fp32":
+        return Precision("fp32", "asked for")
+    native, why = _native_bf16(device)
+    if asked == "bf16":
+        if device.type == "mps":
+            raise UsageError("precision=bf16 is not supported on mps; use precision=auto")
+        return Precision("bf16", "asked for" if native else f"asked for, though {why}")
+    return Precision("bf16" if native else "fp32", why)
+
+
+def _native_bf16(device: torch.device) -> tuple[bool, str]:
+    if device.type == "cuda":
+        major, minor = torch.cuda.get_device_capability(device)
+        # Tensor cores know bf16 since Ampere, compute capability 8.0.
+        found = "has" if major >= 8 else "lacks"
+        return (
+            major >= 8,
+            f"this GPU (compute capability {major}.{minor}) {found} bf16 tensor cores",
+        )
+    if device.type == "cpu":
+        capabilities = torch.cpu.get_capabilities()
+        for name in ("amx_bf16", "avx512_bf16"):
+            if capabilities.get(name):
+                return True, f"this CPU has {name}"
+        return False, "this CPU has neither avx512_bf16 nor amx_bf16"
+    return False, f"bf16 was not tried on {device.type}"
+
+
+def environment(device: torch.device, precision: Precision) -> dict[str, Any]:
+    """Return what a reader needs to judge and repeat a run, as plain values."""
+    return {
+        "tinysight": __version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "platform": platform.platform(),
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "device": _device_name(device),
+        "precision": precision.name,
+        "precision_why": precision.why,
+        "command": " ".join(["tinysight", *sys.argv[1:]]) if _is_command_line() else None,
+        "git_commit": _git_commit(),
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def peak_memory() -> int:
+    """Return the largest resident size of this process so far, in bytes; 0 where unknown."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _is_command_line() -> bool:
+    return Path(sys.argv[0]).name in ("tinysight", "tinysight.exe", "__main__.py")
+
+
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def _device_name(device: torch.device) -> str:
+    return f"cuda ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else device.type
+
+
+def _git_commit() -> str | None:
+    """The commit of the working folder, with a `+` where it has changes."""
+    try:
+        said = subprocess.run(
+            ["git", "describe", "--always", "--abbrev=40", "--dirty=+", "--exclude=*"],
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return said.stdout.strip() or None

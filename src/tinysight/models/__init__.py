@@ -1,0 +1,114 @@
+"""The networks by name, and how one is built from a recipe's settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import nn
+
+from tinysight.errors import ModelError, RecipeError, unknown
+from tinysight.models.describe import Description, Layer, describe
+from tinysight.models.layers import Classifier
+from tinysight.models.options import check
+from tinysight.models.plain import linear, mlp, p3, plain
+from tinysight.models.resnet import resnet, resnet9, resnet18
+from tinysight.recipe import Model
+
+__all__ = [
+    "MODELS",
+    "Builder",
+    "Classifier",
+    "Description",
+    "Layer",
+    "build",
+    "describe",
+    "resolve",
+]
+
+# Builders take (shape, classes, *, options) and return the network and a note on what they chose.
+Builder = Callable[..., tuple[nn.Module, str]]
+
+MODELS: dict[str, Builder] = {
+    "linear": linear,
+    "mlp": mlp,
+    "p3": p3,
+    "plain": plain,
+    "resnet": resnet,
+    "resnet18": resnet18,
+    "resnet9": resnet9,
+}
+
+# Weights, gradients, momentum and average take 16 bytes a parameter in training: 16 GB.
+MOST_PARAMETERS = 1_000_000_000
+
+
+def resolve(settings: Model) -> Model:
+    """Return the settings checked, with every option of the model written out.
+
+    Raises:
+        UnknownName: no such model.
+        RecipeError: an option that the model lacks, or a value that it refuses.
+    """
+    if settings.name not in MODELS:
+        raise unknown("model", settings.name, MODELS)
+    options = check(settings.name, MODELS[settings.name], settings.options)
+    return Model(name=settings.name, **options)
+
+
+def build(
+    settings: Model,
+    shape: tuple[int, int, int],
+    classes: int,
+    *,
+    mean: Sequence[float],
+    deviation: Sequence[float],
+    seed: int,
+) -> Classifier:
+    """Build a model on the CPU, in channels-last memory and training mode.
+
+    Its weights follow from settings, shape, classes and seed alone; the random state of the
+    process stays as it is.
+
+    Args:
+        settings: the model's name and options.
+        shape: height, width and channels of the pictures.
+        classes: number of classes, 2 or more.
+        mean: of the training pictures, a value a channel, as fractions of the range (0..1).
+        deviation: likewise.
+        seed: 0 or more.
+
+    Raises:
+        UnknownName: no such model.
+        RecipeError: an option that the model lacks, a value that it refuses, or a model that is
+            too large to train.
+        ModelError: pictures or classes that no model can take.
+
+    >>> model = build(Model(name="linear"), (8, 8, 1), 10, mean=[0.5], deviation=[0.3], seed=0)
+    >>> model(torch.zeros(4, 1, 8, 8)).shape
+    torch.Size([4, 10])
+    """
+    settings = resolve(settings)
+    name, options, builder = settings.name, settings.options, MODELS[settings.name]
+    if classes < 2:
+        raise ModelError(f"a classifier needs 2 classes or more, got {classes}")
+    if min(shape) < 1:
+        raise ModelError(f"pictures need a height, a width and channels, got {shape}")
+    with torch.device("meta"):  # shapes without memory: weigh first
+        weight = sum(p.numel() for p in builder(shape, classes, **options)[0].parameters())
+    if weight > MOST_PARAMETERS:
+        h, w, c = shape
+        raise RecipeError(
+            f"model {name} would have {weight:,} parameters for {h}x{w}x{c} pictures, "
+            f"at most {MOST_PARAMETERS:,} can be trained; choose smaller pictures (data.size) or "
+            "options"
+        )
+    with torch.random.fork_rng(devices=[]), torch.device("cpu"):
+        # torch.manual_seed would seed the accelerators too, which fork_rng does not put back here
+        torch.default_generator.manual_seed(seed)
+        net, note = builder(shape, classes, **options)
+        model = Classifier(
+            net, shape, classes, mean=mean, deviation=deviation, name=name, note=note
+        )
+    # the stubs of Module.to do not know memory_format
+    return model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]

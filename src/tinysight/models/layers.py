@@ -1,0 +1,217 @@
+"""The parts that the networks are made of, and the Classifier around a network."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Literal, final
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from tinysight.errors import ModelError
+
+__all__ = [
+    "Classifier",
+    "Normalise",
+    "PadShortcut",
+    "Residual",
+    "Scale",
+    "basic_block",
+    "conv_norm_relu",
+    "named",
+    "residual",
+]
+
+GREY_LEVEL = 1 / 255
+
+
+@final
+class Normalise(nn.Module):
+    """Bring pictures to mean 0 and deviation 1 a channel, as float32 in channels-last memory.
+
+    `mean` and `deviation` are fractions of the full range (0..1), one a channel, and travel with
+    the weights. A channel whose deviation is under one grey level is as good as constant: it is
+    centred and otherwise left, so that a later picture that differs there does not explode.
+    """
+
+    def __init__(self, mean: Sequence[float], deviation: Sequence[float]) -> None:
+        super().__init__()
+        spread = torch.tensor(list(deviation), dtype=torch.float32)
+        spread = torch.where(spread < GREY_LEVEL, torch.ones_like(spread), spread)
+        self.mean: Tensor
+        self.deviation: Tensor
+        centre = torch.tensor(list(mean), dtype=torch.float32)
+        self.register_buffer("mean", centre.view(-1, 1, 1))
+        self.register_buffer("deviation", spread.view(-1, 1, 1))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the pictures (n c h w, values 0..255, uint8 or float) normalised.
+
+        The arithmetic is float32 under autocast as well: 8 bits of mantissa hold a grey level,
+        but not its difference from the mean. What follows may round.
+        """
+        # the conversion copies anyway, so the change of memory format costs nothing
+        x = images.to(torch.float32, memory_format=torch.channels_last)
+        return (x - 255 * self.mean) / (255 * self.deviation)
+
+
+@final
+class Classifier(nn.Module):
+    """A network with its normalisation: from pictures as they are to logits.
+
+    Attributes:
+        shape: height, width and channels of the pictures that it takes.
+        classes: number of classes, k.
+        name: its name in `MODELS`.
+        note: what the builder chose for this size of picture, one phrase.
+    """
+
+    def __init__(
+        self,
+        net: nn.Module,
+        shape: tuple[int, int, int],
+        classes: int,
+        *,
+        mean: Sequence[float],
+        deviation: Sequence[float],
+        name: str = "custom",
+        note: str = "",
+    ) -> None:
+        super().__init__()
+        if not len(mean) == len(deviation) == shape[2]:
+            raise ModelError(
+                f"mean and deviation must have one value for each of the {shape[2]} channels, "
+                f"got {len(mean)} and {len(deviation)}"
+            )
+        self.shape, self.classes, self.name, self.note = shape, classes, name, note
+        self.normalise = Normalise(mean, deviation)
+        self.net = net
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the logits (n k, float32 under autocast too).
+
+        Args:
+            images: n c h w, values 0..255, uint8 or float.
+
+        Raises:
+            ModelError: pictures of another shape than the network was built for.
+        """
+        h, w, c = self.shape
+        if images.ndim != 4 or tuple(images.shape[1:]) != (c, h, w):
+            # a grey picture would otherwise be broadcast to colour in silence
+            raise ModelError(
+                f"model {self.name} takes pictures n {c} {h} {w} (n c h w), "
+                f"got {' '.join(map(str, images.shape))}; build it for that size, or resize"
+            )
+        logits = self.net(self.normalise(images))
+        return logits.to(torch.promote_types(logits.dtype, torch.float32))
+
+
+@final
+class Scale(nn.Module):
+    """Multiply by a constant."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return `x` times the factor."""
+        return x * self.factor
+
+
+@final
+class PadShortcut(nn.Module):
+    """Carry a map past a block that widens or strides, without parameters.
+
+    Option A of He et al., "Deep residual learning for image recognition" (2016), section 3.3:
+    every `stride`-th pixel, and channels of zeros, half before and half after.
+    """
+
+    def __init__(self, inside: int, outside: int, stride: int) -> None:
+        super().__init__()
+        before = (outside - inside) // 2
+        self.stride = stride
+        self.channels = (before, outside - inside - before)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the map as the block's own output is shaped."""
+        if self.stride > 1:
+            x = F.avg_pool2d(x, 1, self.stride)  # a window of one pixel: picks, averages nothing
+        return F.pad(x, (0, 0, 0, 0, *self.channels))
+
+
+@final
+class Residual(nn.Module):
+    """Add what `body` makes of a map to the map itself, or to its shortcut."""
+
+    def __init__(
+        self,
+        body: nn.Module,
+        shortcut: nn.Module | None = None,
+        activation: nn.Module | None = None,
+    ) -> None:
+        super().__init__()
+        self.body, self.shortcut, self.activation = body, shortcut, activation
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return activation(body(x) + shortcut(x)); what is absent leaves its input."""
+        x = self.body(x) + (x if self.shortcut is None else self.shortcut(x))
+        return x if self.activation is None else self.activation(x)
+
+
+def named(**parts: nn.Module) -> nn.Sequential:
+    """Return the parts in order, each under its name."""
+    return nn.Sequential(OrderedDict(parts))
+
+
+def conv_norm_relu(
+    inside: int, outside: int, *, stride: int = 1, pool: bool = False
+) -> nn.Sequential:
+    """Return a 3x3 convolution without bias, batch norm and ReLU.
+
+    With `pool` a 2x2 maximum stands right behind the convolution, so that norm and ReLU work on a
+    quarter of the pixels.
+    """
+    parts: dict[str, nn.Module] = {
+        "conv": nn.Conv2d(inside, outside, 3, stride, padding=1, bias=False)
+    }
+    if pool:
+        parts["pool"] = nn.MaxPool2d(2)
+    return named(**parts, norm=nn.BatchNorm2d(outside), relu=nn.ReLU())
+
+
+def residual(channels: int) -> Residual:
+    """Return x + conv(conv(x)), conv being convolution, norm and ReLU."""
+    return Residual(
+        named(first=conv_norm_relu(channels, channels), second=conv_norm_relu(channels, channels))
+    )
+
+
+def basic_block(
+    inside: int, outside: int, *, stride: int = 1, shortcut: Literal["pad", "project"]
+) -> Residual:
+    """Return the basic block of He et al. (2016): two 3x3 convolutions, ReLU after the sum.
+
+    Where the shape changes, `shortcut` decides: "pad" is option A, "project" option B (a 1x1
+    convolution with batch norm).
+    """
+    side: nn.Module | None = None
+    if stride != 1 or inside != outside:
+        if shortcut == "pad":
+            side = PadShortcut(inside, outside, stride)
+        else:
+            side = named(
+                conv=nn.Conv2d(inside, outside, 1, stride, bias=False),
+                norm=nn.BatchNorm2d(outside),
+            )
+    body = named(
+        first=conv_norm_relu(inside, outside, stride=stride),
+        second=named(
+            conv=nn.Conv2d(outside, outside, 3, padding=1, bias=False),
+            norm=nn.BatchNorm2d(outside),
+        ),
+    )
+    return Residual(body, side, nn.ReLU())

@@ -1,0 +1,164 @@
+"""The report: one self-contained HTML page made from what a run folder holds."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tinysight.evaluation.fitting import OVERFIT_GAP, UNDERFIT_TRAIN
+from tinysight.reporting import formats, reading
+from tinysight.reporting.gathering import Evaluated, Gathered, changed, gather
+from tinysight.reporting.plots import MANY, Plot, extremes, plots
+from tinysight.reporting.theme import DARK, LIGHT
+from tinysight.run import RunFolder, write_atomic
+
+__all__ = ["write_report"]
+
+SHOWN = 24  # cards a gallery
+
+
+def write_report(folder: RunFolder) -> Path:
+    """Write the run's report.html, and its figures as PNG and SVG files; return the page's path.
+
+    Parts that the folder does not have are said to be missing.
+
+    Raises:
+        CheckpointError: a file of the run is there but cannot be read.
+        ResourceError: the disk or the folder does not take the files.
+    """
+    run = gather(folder)
+    drawn = {plot.name: plot for plot in plots(folder, run)}
+    write_atomic(folder.report_html, _render(run, drawn))
+    return folder.report_html
+
+
+def _render(run: Gathered, drawn: Mapping[str, Plot]) -> str:
+    """Fill the template; escaping is on, so that names can hold anything."""
+    from jinja2 import Environment, PackageLoader
+
+    environment = Environment(
+        loader=PackageLoader("tinysight.reporting", "."),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {name: getattr(formats, name) for name in formats.__all__}
+    main = run.main
+    return environment.get_template("report.html.j2").render(
+        run=run,
+        main=main,
+        plots=drawn,
+        light=LIGHT,
+        dark=DARK,
+        title=run.data.get("title") or run.data.get("name") or run.name,
+        many=main is not None and len(main.metrics.classes) > MANY,
+        galleries=_galleries(main),
+        numbers=list(_numbers(run)),
+        splits=list(_splits(run.data)),
+        counts=_counts(run.data),
+        source=_source(run.data.get("source") or {}),
+        fitting=run.fitting,
+        limits={"gap": OVERFIT_GAP, "train": UNDERFIT_TRAIN},
+        extremes=extremes(main.metrics) if main else "",
+        curves=reading.curves(run.epochs),
+        ending=reading.ending(run),
+        reads=reading.reads(run),
+        changed=changed(run.recipe),
+        recipe_json=json.dumps(run.recipe.model_dump(mode="json"), indent=2, ensure_ascii=False),
+        repeat=_repeat(run),
+        layers=run.model.get("layers") or [],
+    )
+
+
+def _numbers(run: Gathered) -> Iterator[tuple[str, str, str]]:
+    """The key numbers: name, value, remark."""
+    main, last = run.main, run.last
+    if main:
+        m = main.metrics
+        if m.top5:
+            yield "Top-5 accuracy", formats.percent(m.top5.value, 2), formats.interval(m.top5)
+        yield "Macro F1", f"{m.macro.f1:.3f}", "mean over the classes"
+        yield "Loss", f"{m.loss:.3f}", "cross-entropy, nats"
+    if run.model:
+        yield "Parameters", formats.short(run.model["parameters"]), f"{run.model['parameters']:,}"
+        yield "Operations", formats.short(run.model["flops"]), "FLOPs a picture, forward"
+    if last.get("seconds"):
+        yield "Training time", formats.duration(last["seconds"]), "from start to saved model"
+    if run.epochs:
+        speed = sorted(row["pictures_per_second"] for row in run.epochs)[len(run.epochs) // 2]
+        yield "Speed", f"{speed:,.0f}", "training pictures a second"
+        best = run.best.get("epoch")
+        remark = f"best by validation: epoch {best}" if best else ""
+        yield "Epochs", f"{len(run.epochs)} of {run.recipe.epochs}", remark
+    if last.get("peak_memory_bytes"):
+        yield "Peak memory", formats.memory(last["peak_memory_bytes"]), "resident, whole process"
+
+
+def _splits(data: Mapping[str, Any]) -> Iterator[tuple[str, int, str]]:
+    """Each split: name, pictures, and how they spread over the classes."""
+    for name, split in (data.get("splits") or {}).items():
+        if not split:
+            continue
+        counts, classes = split["counts"], data["classes"]
+        few, most = min(counts), max(counts)
+        if few == most:
+            spread = f"{few:,} of each class"
+        else:
+            rare, common = (classes[counts.index(n)] for n in (few, most))
+            spread = f"from {few:,} ({rare}) to {most:,} ({common})"
+        yield name, split["n"], spread
+
+
+def _counts(data: Mapping[str, Any]) -> list[tuple[str, list[int]]]:
+    """Each class with its pictures in every split."""
+    splits = [s for s in (data.get("splits") or {}).values() if s]
+    return [(c, [s["counts"][i] for s in splits]) for i, c in enumerate(data.get("classes") or [])]
+
+
+def _source(source: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What was read, as names and texts; long lists are cut."""
+
+    def text(value: Any) -> str:
+        if isinstance(value, dict):
+            value = [f"{key} {text(inner)}" for key, inner in value.items()]
+        if isinstance(value, list):
+            more = f" and {len(value) - 6} more" if len(value) > 6 else ""
+            between = "; " if any(isinstance(v, dict) for v in value) else ", "
+            return between.join(text(v) for v in value[:6]) + more
+        return str(value)
+
+    return [
+        (key.replace("_", " "), text(v)) for key, v in source.items() if v not in (None, [], {}, "")
+    ]
+
+
+def _galleries(main: Evaluated | None) -> dict[str, list[Mapping[str, Any]]]:
+    """Right and wrong cards, the surest mistake first; cards without a picture are left out."""
+    if main is None:
+        return {"wrong": [], "right": []}
+    right = [c for c in main.right if _is_base64(c.get("png"))]
+    wrong = [c for c in main.wrong if _is_base64(c.get("png"))]
+    wrong.sort(key=lambda card: -card["probability"])
+    return {"wrong": wrong[:SHOWN], "right": right[:SHOWN]}
+
+
+def _is_base64(text: Any) -> bool:
+    try:
+        return bool(base64.b64decode(text, validate=True))
+    except (TypeError, ValueError, binascii.Error):
+        return False
+
+
+def _repeat(run: Gathered) -> Sequence[str]:
+    """The commands that do the run again; none where its data was in memory."""
+    source = run.data.get("source") or {}
+    origin = source.get("origin", run.data.get("name"))
+    if origin is None:
+        return ()
+    test = " --evaluate-test" if "test" in run.evaluated else ""
+    return (f"tinysight train {shlex.quote(str(origin))} --recipe recipe.json{test}",)

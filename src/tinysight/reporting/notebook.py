@@ -1,0 +1,46 @@
+"""A run in a few lines: for the terminal, and for a notebook's output cell."""
+
+from __future__ import annotations
+
+from html import escape
+
+from tinysight.reporting.figures import learning_curves
+from tinysight.reporting.gathering import Gathered, gather
+from tinysight.reporting.inlining import inline
+from tinysight.reporting.reading import ending
+from tinysight.reporting.theme import LIGHT, to_svg
+from tinysight.run import RunFolder
+
+__all__ = ["html", "summary"]
+
+
+def summary(folder: RunFolder) -> str:
+    """Return a run's outcome as plain lines."""
+    return "\n".join(f"{name:<20}{value}" for name, value in _rows(folder, gather(folder)))
+
+
+def html(folder: RunFolder) -> str:
+    """Return a run's outcome as a table, with its learning curves, for a notebook."""
+    run = gather(folder)
+    cells = "".join(
+        f"<tr><th style='text-align:left'>{escape(name)}</th>"
+        f"<td style='text-align:left'>{escape(value)}</td></tr>"
+        for name, value in _rows(folder, run)
+    )
+    curves = ""
+    if run.epochs:
+        svg = to_svg(learning_curves(run.epochs, theme=LIGHT))
+        curves = inline(svg, prefix=f"{run.name}-curves-", label="Learning curves")
+    return f"<div style='max-width:60rem'><table>{cells}</table>{curves}</div>"
+
+
+def _rows(folder: RunFolder, run: Gathered) -> list[tuple[str, str]]:
+    rows = [("run", str(folder.path))]
+    rows += [(f"{split} accuracy", str(e.metrics.top1)) for split, e in run.evaluated.items()]
+    if run.fitting:
+        rows.append(("verdict", run.fitting.sentence))
+    if said := ending(run):
+        rows.append(("training", said))
+    if folder.report_html.exists():
+        rows.append(("report", str(folder.report_html)))
+    return rows

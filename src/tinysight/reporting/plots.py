@@ -1,0 +1,94 @@
+"""The figures of a report: drawn for light and for dark, and left as files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
+
+from tinysight.evaluation.metrics import Metrics
+from tinysight.reporting import figures
+from tinysight.reporting.gathering import Gathered
+from tinysight.reporting.inlining import inline
+from tinysight.reporting.matrix import confusion
+from tinysight.reporting.theme import DARK, LIGHT, UNITS, save, to_svg
+from tinysight.run import RunFolder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from markupsafe import Markup
+    from matplotlib.figure import Figure
+
+__all__ = ["MANY", "Plot", "extremes", "plots"]
+
+MANY = 20  # classes beyond which figures keep their size and scroll, and tables are folded
+
+
+class Plot(NamedTuple):
+    """A figure in the page, once for light and once for dark.
+
+    `keep` says that it stands at its own `width` (pixels) and scrolls where that is too wide.
+    """
+
+    name: str
+    light: Markup
+    dark: Markup
+    width: int
+    keep: bool
+
+
+def plots(folder: RunFolder, run: Gathered) -> Iterator[Plot]:
+    """Draw every figure that the run has numbers for, and leave it as PNG and SVG files too."""
+    from markupsafe import Markup
+
+    for name, file, label, draw, keep in _wanted(run):
+        figure = draw(theme=LIGHT)
+        _, svg = save(figure, folder.figures / file)
+        light = inline(svg.read_text(encoding="utf-8"), prefix=f"{name}-l-", label=label)
+        dark = inline(to_svg(draw(theme=DARK)), prefix=f"{name}-d-", label=label)
+        width = round(float(figure.get_size_inches()[0]) * UNITS)
+        yield Plot(name, Markup(light), Markup(dark), width, keep)
+
+
+def _wanted(run: Gathered) -> Iterator[tuple[str, str, str, Callable[..., Figure], bool]]:
+    """Name, file, text for those who do not see it, how to draw it, and `keep`."""
+    if run.epochs:
+        for name, said in (
+            ("loss", "Loss by epoch: training running and clean, and validation."),
+            ("accuracy", "Accuracy by epoch: training running and clean, and validation."),
+            ("rate", "Learning rate by epoch."),
+        ):
+            draw = partial(figures.learning_curves, run.epochs, [name], best=run.best.get("epoch"))
+            yield name, f"curve-{name}", said, draw, False
+    if run.main is None:
+        return
+    metrics, split = run.main.metrics, run.main.split
+    many = len(metrics.classes) > MANY
+    diagonal = f"{metrics.top1.value:.1%} of the pictures stand on the diagonal."
+    for name in ("shares", "counts"):
+        said = f"Confusion matrix on {split}, {name}: {diagonal}"
+        draw = partial(confusion, metrics, normalised=name == "shares")
+        yield name, f"{split}-confusion-{name}", said, draw, many
+    said = f"Accuracy of each class on {split} with its interval, sorted. {extremes(metrics)}"
+    draw = partial(figures.class_accuracy, metrics)
+    yield "bars", f"{split}-class-accuracy", said, draw, many
+    pairs = metrics.confused(12)
+    if pairs:
+        named = "; ".join(f"{true} taken for {predicted}, {n}" for true, predicted, n in pairs)
+        draw = partial(figures.confused_pairs, metrics)
+        yield "pairs", f"{split}-confused-pairs", f"Most confused pairs: {named}.", draw, False
+
+
+def extremes(metrics: Metrics) -> str:
+    """Say which class is read best and which worst; "" where there is none."""
+    known = [c for c in metrics.classes if c.support]
+    if not known:
+        return ""
+    best, worst = (f(known, key=lambda c: c.accuracy.value) for f in (max, min))
+    if best.accuracy.value == worst.accuracy.value:
+        return f"Every class is at {best.accuracy.value:.1%}."
+    return (
+        f"Best: {best.name}, {best.accuracy.value:.1%}; "
+        f"worst: {worst.name}, {worst.accuracy.value:.1%}."
+    )

@@ -1,0 +1,142 @@
+"""Training: from a recipe and a data set to a run folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from tinysight.data.dataset import SPLITS, DataSet
+from tinysight.data.statistics import mean_and_deviation
+from tinysight.errors import RecipeError
+from tinysight.machine import Precision, choose_device, choose_precision, environment
+from tinysight.models import build
+from tinysight.models.describe import Description, describe
+from tinysight.models.layers import Classifier
+from tinysight.models.restore import warm_start
+from tinysight.recipe import Recipe
+from tinysight.run import RunFolder, write_atomic
+from tinysight.training.batches import steps
+from tinysight.training.loop import fit
+from tinysight.training.progress import Progress
+
+__all__ = ["Plan", "Progress", "plan", "train"]
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """A training that is ready to start."""
+
+    data: DataSet
+    recipe: Recipe
+    model: Classifier
+    table: Description
+    mean: tuple[float, ...]
+    deviation: tuple[float, ...]
+    device: torch.device
+    precision: Precision
+    notes: tuple[str, ...]
+
+    def __str__(self) -> str:
+        d, r, h = self.data, self.recipe, self.data.shape
+        sizes = ", ".join(f"{len(s):,} {n}" for n in SPLITS if (s := d.split(n)) is not None)
+        optim = f"{r.optim.name} {r.optim.lr:g} {r.schedule.name}"
+        lines = [
+            f"data    {d.title}: {sizes}; {h[0]}x{h[1]}x{h[2]}, {len(d.classes)} classes",
+            f"model   {r.model.name}: {self.table.parameters:,} parameters, "
+            f"{self.table.flops / 1e6:,.1f} MFLOPs a picture; {self.model.note}",
+            f"plan    recipe {r.name}: {r.epochs} epochs of "
+            f"{steps(len(d.train), r.batch_size)} steps, "
+            f"batch {r.batch_size}, {optim}, seed {r.seed}",
+            f"machine {self.device.type}, {torch.get_num_threads()} threads, "
+            f"{self.precision.name}: {self.precision.why}",
+        ]
+        return "\n".join(lines + [f"note    {note}" for note in self.notes])
+
+
+def plan(data: DataSet, recipe: Recipe, *, device: str = "auto") -> Plan:
+    """Build the model and find the machine's settings, without training anything.
+
+    Raises:
+        UsageError: no such device, model or option, or the recipe does not fit the data set.
+    """
+    _check(recipe, data)
+    place = choose_device(device)
+    precision = choose_precision(recipe.precision, place)
+    mean, deviation = mean_and_deviation(data.train.images)
+    model = build(
+        recipe.model,
+        data.shape,
+        len(data.classes),
+        mean=mean,
+        deviation=deviation,
+        seed=recipe.seed,
+    )
+    notes = list(data.notes)
+    if recipe.init is not None:
+        notes.append(warm_start(model, RunFolder.open(recipe.init)))
+    table = describe(model, data.shape)
+    return Plan(data, recipe, model, table, mean, deviation, place, precision, tuple(notes))
+
+
+def train(ready: Plan, *, out: str | Path | None = None, progress: Progress) -> RunFolder:
+    """Carry out a plan; return the run folder with its metrics and checkpoints.
+
+    Raises:
+        UsageError, ResourceError: the folder `out` cannot be used.
+        Diverged, Interrupted: see `loop.fit`.
+    """
+    data, recipe = ready.data, ready.recipe
+    folder = RunFolder.create(f"{data.name}-{recipe.name}", out)
+    write_atomic(folder.path / "recipe.json", recipe.to_json())
+    folder.write_json("data", _data(ready))
+    folder.write_json("model", ready.table.to_dict())
+    folder.write_json("environment", environment(ready.device, ready.precision))
+    fit(
+        ready.model,
+        data,
+        recipe,
+        folder,
+        mean=ready.mean,
+        device=ready.device,
+        precision=ready.precision,
+        progress=progress,
+    )
+    return folder
+
+
+def _check(recipe: Recipe, data: DataSet) -> None:
+    n, weights = len(data.train), recipe.loss.class_weights
+    if recipe.batch_size > n:
+        raise RecipeError(
+            f"batch_size ({recipe.batch_size}) is above the {n} training pictures; use at most {n}"
+        )
+    if isinstance(weights, tuple) and len(weights) != len(data.classes):
+        raise RecipeError(
+            f"loss.class_weights has {len(weights)} weights, "
+            f"the data set {len(data.classes)} classes"
+        )
+
+
+def _data(ready: Plan) -> dict[str, object]:
+    """What data.json says."""
+    data = ready.data
+    splits = {
+        name: {"n": len(split), "counts": split.counts(len(data.classes))} if split else None
+        for name in SPLITS
+        for split in [data.split(name)]
+    }
+    return {
+        "name": data.name,
+        "title": data.title,
+        "classes": list(data.classes),
+        "shape": list(data.shape),
+        "splits": splits,
+        "fingerprints": data.fingerprints,
+        "split_seed": ready.recipe.data.split_seed,
+        "mean": list(ready.mean),
+        "deviation": list(ready.deviation),
+        "source": data.source,
+        "notes": list(ready.notes),
+    }

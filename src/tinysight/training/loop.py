@@ -1,0 +1,249 @@
+"""The training loop: reads top to bottom, everything periodic at its end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from tinysight.augment import augment, mix
+from tinysight.data.dataset import DataSet, Split
+from tinysight.errors import Diverged, Interrupted
+from tinysight.evaluation.predict import score
+from tinysight.machine import Precision, peak_memory
+from tinysight.recipe import Loss, Recipe
+from tinysight.run import RunFolder
+from tinysight.training.averaging import Average
+from tinysight.training.batches import order, steps
+from tinysight.training.optim import optimiser
+from tinysight.training.progress import Progress
+from tinysight.training.schedule import Plateau, factor
+from tinysight.training.signals import StopRequest
+
+__all__ = ["class_weights", "fit"]
+
+LOOK_EVERY = 20  # steps between two looks at the loss, which on a GPU make the host wait
+CLEAN_AT_MOST = 5_000  # training pictures on which the clean accuracy is measured each epoch
+
+
+def fit(
+    model: nn.Module,
+    data: DataSet,
+    recipe: Recipe,
+    folder: RunFolder,
+    *,
+    mean: Sequence[float],
+    device: torch.device,
+    precision: Precision,
+    progress: Progress,
+) -> None:
+    """Train `model` by `recipe` and leave metrics.csv and the checkpoints in the run folder.
+
+    The best checkpoint is the one of highest validation accuracy, the first of equals. With
+    `recipe.ema` the averaged weights are what is measured and saved. Equal arguments on one
+    machine give equal weights: order, augmentation and dropout are functions of the seed and
+    the position alone, and the global generators are left as found.
+
+    Args:
+        mean: the train split's mean a channel, as a fraction; it fills what is erased.
+
+    Raises:
+        Diverged: the loss is no longer finite; the last good checkpoint stands.
+        Interrupted: SIGINT or SIGTERM came; the last checkpoint holds the step it came at.
+    """
+    started = time.perf_counter()
+    n, classes = len(data.train), len(data.classes)
+    train = _on(data.train, device)
+    validation = _on(data.validation, device)
+    clean = _sample(train, min(len(validation), CLEAN_AT_MOST), seed=recipe.seed)
+    weights = class_weights(recipe.loss, data.train.counts(classes), device)
+
+    model = model.to(device)
+    average = Average(model, recipe.ema) if recipe.ema else None
+    measured = average.model if average else model
+    optimizer = optimiser(model, recipe.optim)
+    plateau = Plateau(recipe.schedule)
+    mixing = recipe.augment.mixup > 0 or recipe.augment.cutmix > 0
+    per_epoch = steps(n, recipe.batch_size)
+    total = per_epoch * recipe.epochs
+    step = best_epoch = 0
+    best_accuracy = -1.0
+    rate = recipe.optim.lr
+
+    def save(tags: tuple[str, ...], epoch: int, row: dict[str, float], stopped: str | None) -> None:
+        state = {
+            "epoch": epoch,
+            "step": step,
+            "seconds": time.perf_counter() - started,
+            "stopped": stopped,
+            "train_clean_n": len(clean),
+            "peak_memory_bytes": peak_memory(),
+        }
+        kept = ("validation_accuracy", "validation_loss", "train_accuracy_clean")
+        state |= {k: row.get(k) for k in kept}
+        folder.save_checkpoint(tags, measured.state_dict(), state)
+
+    cuda = [device] if device.type == "cuda" else []
+    with StopRequest() as stop, torch.random.fork_rng(cuda), progress.training(total):
+        for epoch in range(1, recipe.epochs + 1):
+            model.train()
+            tally = _Tally(device)
+            epoch_started = time.perf_counter()
+
+            for index in order(n, recipe.batch_size, seed=recipe.seed, epoch=epoch):
+                torch.manual_seed((recipe.seed << 32) + step)  # dropout: a function of the step
+                at = index.to(device)
+                labels = train.labels[at]
+                images = train.images[at].permute(0, 3, 1, 2)  # n c h w, channels-last as it lies
+                images = augment(
+                    images, index, recipe.augment, seed=recipe.seed, epoch=epoch, mean=mean
+                )
+                targets: Tensor = labels
+                if mixing:
+                    targets = F.one_hot(labels, classes).float()
+                    images, targets = mix(
+                        images, targets, index, recipe.augment, seed=recipe.seed, epoch=epoch
+                    )
+
+                rate = recipe.optim.lr * plateau.factor
+                rate *= factor(recipe.schedule, step, total, per_epoch)
+                for group in optimizer.param_groups:
+                    group["lr"] = rate
+
+                with torch.autocast(device.type, precision.dtype, precision.name == "bf16"):
+                    logits = model(images)
+                loss = F.cross_entropy(
+                    logits.float(), targets, weights, label_smoothing=recipe.loss.label_smoothing
+                )
+                optimizer.zero_grad()
+                loss.backward()
+                if recipe.optim.clip:
+                    nn.utils.clip_grad_norm_(model.parameters(), recipe.optim.clip)
+                optimizer.step()
+                if average:
+                    average.update(model)
+                step += 1
+                tally.add(loss, logits, labels)
+
+                if step % LOOK_EVERY == 0 or step % per_epoch == 0:
+                    if not tally.finite():
+                        raise Diverged(_diverged(step, epoch, rate, folder, best_epoch))
+                    progress.step(step, epoch, tally.loss(), tally.accuracy())
+                if stop.signal:
+                    save(("last",), epoch, {}, "interrupted")
+                    raise Interrupted(
+                        f"stopped by {stop.signal.name} in epoch {epoch} at step {step}; "
+                        f"the weights are saved in {folder.path}",
+                        128 + stop.signal,
+                    )
+
+            seconds = time.perf_counter() - epoch_started
+            clean_loss, clean_accuracy = score(measured, clean.images, clean.labels)
+            validation_loss, validation_accuracy = score(
+                measured, validation.images, validation.labels
+            )
+            plateau.see(validation_loss)
+            row = {
+                "epoch": epoch,
+                "step": step,
+                "learning_rate": rate,
+                "train_loss_running": tally.loss(),
+                "train_accuracy_running": tally.accuracy(),
+                "train_loss_clean": clean_loss,
+                "train_accuracy_clean": clean_accuracy,
+                "validation_loss": validation_loss,
+                "validation_accuracy": validation_accuracy,
+                "pictures_per_second": n / seconds,
+                "seconds": time.perf_counter() - started,
+            }
+            better = validation_accuracy > best_accuracy
+            if better:
+                best_accuracy, best_epoch = validation_accuracy, epoch
+            waited = epoch - best_epoch
+            early = recipe.patience is not None and waited >= recipe.patience
+            stopped = "completed" if epoch == recipe.epochs else "early" if early else None
+            folder.append_metrics(row)
+            save(("last", "best") if better else ("last",), epoch, row, stopped)
+            progress.epoch(row, better=better)
+            if early and epoch < recipe.epochs:
+                progress.say(
+                    f"stopped early: no better validation accuracy in {waited} epochs; "
+                    f"the best is epoch {best_epoch}"
+                )
+                break
+
+
+def class_weights(settings: Loss, counts: list[int], device: torch.device) -> Tensor | None:
+    """Return the weight of each class in the loss, or None where all count the same.
+
+    "balanced" is n / (k * count), as in scikit-learn's `compute_class_weight`.
+    """
+    if settings.class_weights is None:
+        return None
+    weights = settings.class_weights
+    if weights == "balanced":
+        weights = [sum(counts) / (len(counts) * max(c, 1)) for c in counts]
+    return torch.tensor(weights, device=device)
+
+
+@dataclass
+class _Tally:
+    """The running loss and accuracy of an epoch, kept on the device."""
+
+    device: torch.device
+    n: int = 0
+
+    def __post_init__(self) -> None:
+        self.sums = torch.zeros(2, dtype=torch.float64 if self.device.type != "mps" else None)
+        self.sums = self.sums.to(self.device)
+
+    @torch.no_grad()
+    def add(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
+        hits = (logits.argmax(1) == labels).sum()
+        self.sums += torch.stack([loss.detach() * len(labels), hits]).to(self.sums.dtype)
+        self.n += len(labels)
+
+    def finite(self) -> bool:
+        return bool(self.sums[0].isfinite())
+
+    def loss(self) -> float:
+        return float(self.sums[0]) / self.n
+
+    def accuracy(self) -> float:
+        return float(self.sums[1]) / self.n
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    images: Tensor
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+def _on(split: Split, device: torch.device) -> _Loaded:
+    return _Loaded(split.images.to(device), split.labels.to(device))
+
+
+def _sample(split: _Loaded, n: int, *, seed: int) -> _Loaded:
+    """A fixed random part of a split, for the clean training accuracy."""
+    index = torch.randperm(len(split), generator=torch.Generator().manual_seed(seed))[:n]
+    index = index.sort().values.to(split.labels.device)
+    return _Loaded(split.images[index], split.labels[index])
+
+
+def _diverged(step: int, epoch: int, rate: float, folder: RunFolder, best_epoch: int) -> str:
+    kept = (
+        f"the checkpoints of {folder.path} hold the epochs before"
+        if best_epoch
+        else "no epoch was complete, so nothing was saved"
+    )
+    return (
+        f"the loss is not finite in epoch {epoch}, at or up to {LOOK_EVERY - 1} steps before step "
+        f"{step}, learning rate {rate:.3g}; {kept}. Try a lower optim.lr, or optim.clip=1"
+    )

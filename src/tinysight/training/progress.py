@@ -1,0 +1,134 @@
+"""What a training shows while it runs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, TaskID, TextColumn
+from rich.progress import Progress as Bars
+
+__all__ = ["Progress", "duration"]
+
+FIRST_ESTIMATE = 3.0  # seconds of steps before the expected time is said
+LINE_EVERY = 30.0  # seconds between two lines within an epoch, where there is no terminal
+
+
+class Progress:
+    """A live bar on a terminal, plain lines elsewhere, nothing at all when `quiet`.
+
+    Everything goes to standard error, so that standard output stays free for results.
+    """
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self.console = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
+        self._bars: Bars | None = None
+        self._task = TaskID(0)
+        self._total = 0
+        self._first: tuple[float, int] | None = None
+        self._expected = False
+        self._line_at = 0.0
+
+    def say(self, text: str) -> None:
+        """Print a line that stays."""
+        self.console.print(text, markup=False)
+
+    @contextmanager
+    def training(self, total: int) -> Iterator[None]:
+        """Show a training of `total` steps while entered."""
+        self._total, self._first, self._expected = total, None, False
+        self._line_at = time.perf_counter()
+        if not self.console.is_terminal:
+            yield
+            return
+        columns = (BarColumn(bar_width=24), TextColumn("{task.description}"))
+        with Bars(*columns, console=self.console, transient=True) as self._bars:
+            self._task = self._bars.add_task("starting", total=total)
+            try:
+                yield
+            finally:
+                self._bars = None
+
+    @contextmanager
+    def counting(self, what: str) -> Iterator[_Counter]:
+        """Show how far a count is, for work that is not training."""
+        counter = _Counter(self, what)
+        if not self.console.is_terminal:
+            yield counter
+            return
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.completed:,}/{task.total:,}"),
+        )
+        with Bars(*columns, console=self.console, transient=True) as counter.bars:
+            yield counter
+
+    def step(self, step: int, epoch: int, loss: float, accuracy: float) -> None:
+        """Show a step, with the running loss and accuracy of its epoch."""
+        now = time.perf_counter()
+        if self._first is None:
+            self._first = (now, step)
+            return
+        began, first = self._first
+        if step == first:
+            return
+        left = (now - began) / (step - first) * (self._total - step)
+        if not self._expected and now - began > FIRST_ESTIMATE:
+            self._expected = True
+            self.say(f"expected: about {duration(left)} more")
+        text = (
+            f"epoch {epoch}  step {step}/{self._total}  loss {loss:.3f}  "
+            f"accuracy {accuracy:.1%}  {duration(left)} left"
+        )
+        if self._bars is not None:
+            self._bars.update(self._task, completed=step, description=text)
+        elif now - self._line_at > LINE_EVERY:
+            self._line_at = now
+            self.say(text)
+
+    def epoch(self, row: Mapping[str, float], *, better: bool) -> None:
+        """Print an epoch's line; `better` marks a new best."""
+        self._line_at = time.perf_counter()
+        self.say(
+            f"epoch {row['epoch']:>3.0f}  loss {row['train_loss_running']:.3f}  "
+            f"accuracy {row['train_accuracy_running']:.1%} running, "
+            f"{row['train_accuracy_clean']:.1%} clean  "
+            f"validation {row['validation_accuracy']:.2%}{' (best)' if better else '       '}  "
+            f"{row['pictures_per_second']:,.0f} pictures/s  {duration(row['seconds'])}"
+        )
+
+
+class _Counter:
+    """Called with (done, total) while work goes on."""
+
+    def __init__(self, progress: Progress, what: str) -> None:
+        self.progress, self.what = progress, what
+        self.bars: Bars | None = None
+        self.task: TaskID | None = None
+        self.said = time.perf_counter()
+
+    def __call__(self, done: int, total: int) -> None:
+        if self.bars is not None:
+            if self.task is None:
+                self.task = self.bars.add_task(self.what, total=total)
+            self.bars.update(self.task, completed=done, total=total)
+        elif time.perf_counter() - self.said > 2.0:
+            self.said = time.perf_counter()
+            self.progress.say(f"{self.what}: {done:,} of {total:,}")
+
+
+def duration(seconds: float) -> str:
+    """Return seconds as people say them.
+
+    >>> duration(8.25), duration(83), duration(4000)
+    ('8.2 s', '1 min 23 s', '1 h 6 min')
+    """
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"

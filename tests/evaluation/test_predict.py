@@ -1,0 +1,74 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from tinysight.evaluation import predict as module
+from tinysight.evaluation.predict import predict, probabilities, score
+
+CLASSES = ("dark", "light")
+
+
+class Brightness(nn.Module):
+    """Logits from the mean of a picture: negative for dark, positive for light."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.tensor([-0.02, 0.02]))
+        self.dropout = nn.Dropout(0.9)
+
+    def forward(self, images: Tensor) -> Tensor:
+        mean = self.dropout(images.float().mean((1, 2, 3)) - 127.5)
+        return mean[:, None] * self.weight
+
+
+@pytest.fixture
+def images() -> Tensor:
+    generator = torch.Generator().manual_seed(0)
+    return torch.randint(0, 256, (11, 4, 4, 3), generator=generator, dtype=torch.uint8)
+
+
+def test_probabilities_and_score_by_hand(images: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "BATCH", 4)  # so that there are several batches, the last short
+    model = Brightness().train()
+    z = (images.double().mean((1, 2, 3)) - 127.5).numpy() * 0.02
+    expected = np.stack([1 / (1 + np.exp(2 * z)), 1 / (1 + np.exp(-2 * z))], axis=1)
+    found = probabilities(model, images)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    assert model.training
+    assert model.dropout.training
+    labels = torch.tensor([0, 1] * 5 + [0])
+    loss, accuracy = score(model, images, labels)
+    truth = expected[np.arange(11), labels]
+    assert loss == pytest.approx(-np.log(truth).mean(), rel=1e-5)
+    assert accuracy == (expected.argmax(1) == labels.numpy()).mean()
+
+
+def test_pictures_are_answered_in_their_order_and_bad_ones_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "BATCH", 2)
+    Image.new("RGB", (4, 4), "white").save(tmp_path / "white.png")
+    (tmp_path / "bad.png").write_text("text")
+    black = np.zeros((4, 4, 3), np.uint8)
+    given = [tmp_path / "bad.png", tmp_path / "white.png", black, tmp_path / "bad.png"]
+    found = predict(Brightness(), given, shape=(4, 4, 3), classes=CLASSES, top=1)
+    assert [p.picture for p in found] == [
+        str(tmp_path / "bad.png"),
+        str(tmp_path / "white.png"),
+        "picture 2",
+        str(tmp_path / "bad.png"),
+    ]
+    assert [bool(p.error) for p in found] == [True, False, False, True]
+    assert [[c for c, _ in p.top] for p in found] == [[], ["light"], ["dark"], []]
+
+
+def test_at_most_all_classes_are_named() -> None:
+    (found,) = predict(
+        Brightness(), [np.zeros((4, 4, 3), np.uint8)], shape=(4, 4, 3), classes=CLASSES, top=9
+    )
+    assert sum(v for _, v in found.top) == pytest.approx(1)
+    assert len(found.top) == 2

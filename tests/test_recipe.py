@@ -1,0 +1,112 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from tinysight.errors import RecipeError
+from tinysight.recipe import Facts, Model, Optim, Recipe
+from tinysight.recipes import RECIPES
+
+
+@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("pictures", [1, 2, 100, 1_294, 45_000, 1_000_000])
+def test_every_recipe_is_valid_for_any_number_of_pictures(name: str, pictures: int) -> None:
+    recipe = RECIPES[name](Facts(pictures=pictures))
+    assert recipe.name == name
+    assert Recipe.from_json(recipe.to_json()) == recipe
+
+
+def test_json_holds_every_field() -> None:
+    assert set(json.loads(Recipe().to_json())) == set(Recipe.model_fields)
+
+
+def test_override_changes_one_field_and_leaves_the_original() -> None:
+    recipe = Recipe()
+    changed = recipe.override("optim.lr", 0.5).override("augment.flip", "true")
+    assert (changed.optim.lr, changed.augment.flip) == (0.5, True)
+    assert (recipe.optim.lr, recipe.augment.flip) == (0.1, False)
+    assert changed.override("optim.lr", 0.1).override("augment.flip", False) == recipe
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "value"),
+    [
+        ("epochs", "4", 4),
+        ("optim.lr", "1e-3", 1e-3),
+        ("optim.nesterov", "false", False),
+        ("patience", "none", None),
+        ("data.size", "64", 64),
+        ("optim.betas", "[0.8, 0.9]", (0.8, 0.9)),
+        ("loss.class_weights", "balanced", "balanced"),
+        ("loss.class_weights", "[1, 2]", (1.0, 2.0)),
+        ("name", "3", "3"),
+    ],
+)
+def test_text_from_the_command_line_is_read_as_the_field_s_type(
+    path: str, text: str, value: object
+) -> None:
+    found = Recipe().override(path, text)
+    for part in path.split("."):
+        found = getattr(found, part)
+    assert found == value
+
+
+def test_a_bare_name_chooses_the_model_and_drops_the_other_s_options() -> None:
+    recipe = Recipe().override("model.width", "16")
+    assert recipe.model.options == {"width": 16}
+    assert recipe.override("model", "resnet18").model == Model(name="resnet18")
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "text"),
+    [
+        ("optim.lr", "nan", "optim.lr must be a finite number, got 'nan'"),
+        ("optim.lr", "inf", "optim.lr must be a finite number, got 'inf'"),
+        ("optim.lr", -1, "optim.lr must be greater than 0, got -1"),
+        ("epochs", "0", "epochs must be greater than or equal to 1, got '0'"),
+        ("epochs", "1.5", "epochs must be a valid integer"),
+        ("batch_size", 0, "batch_size must be greater than or equal to 1, got 0"),
+        ("seed", -1, "seed must be greater than or equal to 0, got -1"),
+        ("lerning_rate", 1, "unknown recipe field 'lerning_rate'; did you mean 'optim.lr'"),
+        ("lr", 1, "unknown recipe field 'lr'; did you mean 'optim.lr'"),
+        ("optim.lr.x", 1, "unknown recipe field 'optim.lr.x'"),
+        ("augment.rotat", 1, "did you mean 'augment.rotate'"),
+        ("augment.fill", "black", "augment.fill must be 'zero' or 'reflect', got 'black'"),
+        ("optim.name", "lion", "optim.name must be 'sgd', 'adam' or 'adamw', got 'lion'"),
+        ("optim.betas", (0.9, 1.5), r"optim.betas must lie in \[0, 1\), got \[0.9, 1.5\]"),
+        ("format", 2, "format must be 1, got 2"),
+    ],
+)
+def test_a_wrong_field_or_value_is_refused(path: str, value: object, text: str) -> None:
+    with pytest.raises(RecipeError, match=text):
+        Recipe().override(path, value)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{", "recipe is not JSON"),
+        ("[1]", "recipe must be a JSON object, got list"),
+        ('{"epohcs": 3}', "unknown recipe field 'epohcs'; did you mean 'epochs'"),
+    ],
+)
+def test_json_that_is_no_recipe_is_refused(text: str, said: str) -> None:
+    with pytest.raises(RecipeError, match=said):
+        Recipe.from_json(text)
+
+
+def test_a_recipe_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=r"cannot read the recipe .*none.json: No such file"):
+        Recipe.from_json(tmp_path / "none.json")
+
+
+def test_a_recipe_is_frozen() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        Recipe().epochs = 3  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_the_schema_describes_every_field() -> None:
+    schema = Recipe.model_json_schema()
+    assert set(schema["properties"]) == set(Recipe.model_fields)
+    assert schema["$defs"]["Optim"]["properties"]["lr"]["exclusiveMinimum"] == 0
+    assert Optim.model_fields["lr"].description

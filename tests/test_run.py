@@ -1,0 +1,123 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+from tinysight.errors import CheckpointError, ResourceError, UnknownName, UsageError
+from tinysight.recipe import Recipe
+from tinysight.run import RunFolder, write_atomic
+
+WEIGHTS = {"a": torch.arange(6.0).reshape(2, 3), "b": torch.tensor(3)}
+
+
+def test_folders_are_numbered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names = [RunFolder.create("digits-quick").name for _ in range(3)]
+    assert names == ["digits-quick-001", "digits-quick-002", "digits-quick-003"]
+    assert RunFolder.create("digits").name == "digits-001"
+
+
+def test_a_stated_folder_must_be_new_or_empty(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(UsageError, match="file is a file; name a new or empty folder"):
+        RunFolder.create("x", tmp_path / "file")
+    with pytest.raises(UsageError, match="is not empty; name a new or empty folder"):
+        RunFolder.create("x", tmp_path)
+    assert RunFolder.create("x", tmp_path / "new" / "deep").path.is_dir()
+
+
+def test_a_folder_that_cannot_be_made_is_a_resource_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(ResourceError, match="cannot make the run folder: .*Not a directory"):
+        RunFolder.create("x", tmp_path / "file" / "below")
+
+
+def test_an_unwritable_folder_is_a_resource_error(nobody: Path) -> None:
+    closed = nobody / "closed"
+    closed.mkdir(mode=0o500)
+    with pytest.raises(ResourceError, match=r"cannot make the run folder: .*Permission denied"):
+        RunFolder.create("x", closed / "new")
+    with pytest.raises(ResourceError, match=r"cannot write .*recipe.json: Permission denied"):
+        RunFolder.create("x", closed).write_json("recipe", {})
+
+
+def test_a_run_is_found_by_path_and_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = RunFolder.create("digits-quick")
+    write_atomic(folder.path / "recipe.json", Recipe(epochs=3).to_json())
+    assert RunFolder.open("digits-quick-001").recipe() == Recipe(epochs=3)
+    assert RunFolder.open(folder.path).path == folder.path
+    with pytest.raises(UnknownName, match="unknown run 'digits-quik-001'; did you mean 'digits-q"):
+        RunFolder.open("digits-quik-001")
+
+
+def test_a_write_that_fails_leaves_the_old_content_and_no_stray(tmp_path: Path) -> None:
+    write_atomic(tmp_path / "x", "old")
+    (tmp_path / "x").chmod(0o644)
+    with pytest.raises(ResourceError, match="cannot write .*: Is a directory"):
+        (tmp_path / "folder").mkdir()
+        write_atomic(tmp_path / "folder", "new")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["folder", "x"]
+    assert (tmp_path / "x").read_text() == "old"
+
+
+def test_checkpoints_share_weights_and_drop_what_none_names(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    folder.save_checkpoint(("last", "best"), WEIGHTS, {"epoch": 1})
+    files = list((tmp_path / "checkpoints").glob("*.safetensors"))
+    assert len(files) == 1
+    later = {k: v + 1 for k, v in WEIGHTS.items()}
+    folder.save_checkpoint(("last",), later, {"epoch": 2})
+    folder.save_checkpoint(("last",), {k: v + 2 for k, v in WEIGHTS.items()}, {"epoch": 3})
+    best, last = folder.load_checkpoint("best"), folder.load_checkpoint("last")
+    assert (best.state, last.state) == ({"epoch": 1}, {"epoch": 3})
+    assert all(torch.equal(best.tensors[k], WEIGHTS[k]) for k in WEIGHTS)
+    assert all(torch.equal(last.tensors[k], WEIGHTS[k] + 2) for k in WEIGHTS)
+    assert len(list((tmp_path / "checkpoints").iterdir())) == 4
+
+
+def test_a_damaged_checkpoint_is_refused(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    folder.save_checkpoint(("best",), WEIGHTS, {})
+    (file,) = (tmp_path / "checkpoints").glob("*.safetensors")
+    raw = bytearray(file.read_bytes())
+    raw[-1] ^= 1
+    file.write_bytes(raw)
+    with pytest.raises(CheckpointError, match="is damaged: sha256 .* expected, .* found"):
+        folder.load_checkpoint("best")
+    file.unlink()
+    with pytest.raises(CheckpointError, match="is missing; .*best.json names it"):
+        folder.load_checkpoint("best")
+    with pytest.raises(CheckpointError, match="last.json is missing"):
+        folder.load_checkpoint("last")
+
+
+def test_a_newer_format_is_refused(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    folder.write_json("checkpoints/best", {"format": 2})
+    with pytest.raises(CheckpointError, match="has format 2; this version reads 1"):
+        folder.load_checkpoint("best")
+
+
+def test_json_that_is_none_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "data.json").write_text("{")
+    with pytest.raises(CheckpointError, match=r"data.json is not JSON"):
+        RunFolder(tmp_path).read_json("data")
+
+
+def test_metrics_are_read_back_as_numbers(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    rows = [{"epoch": 1, "loss": 0.5}, {"epoch": 2, "loss": 0.25}]
+    for row in rows:
+        folder.append_metrics(row)
+    assert folder.metrics() == rows
+    assert folder.metrics_csv.read_text().splitlines()[0] == "epoch,loss"
+
+
+def test_reads_of_the_test_labels_are_counted(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    assert folder.test_reads() == []
+    assert [folder.count_test_read("evaluate"), folder.count_test_read("compare")] == [1, 2]
+    assert [r["by"] for r in folder.test_reads()] == ["evaluate", "compare"]

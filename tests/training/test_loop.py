@@ -1,0 +1,234 @@
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from tinysight.data.dataset import DataSet
+from tinysight.errors import CheckpointError, Diverged, Interrupted, RecipeError
+from tinysight.evaluation.predict import probabilities, score
+from tinysight.models.restore import restore, warm_start
+from tinysight.recipe import Loss, Recipe
+from tinysight.run import RunFolder
+from tinysight.training import Progress, plan
+from tinysight.training.loop import class_weights
+
+COLUMNS = [
+    "epoch",
+    "step",
+    "learning_rate",
+    "train_loss_running",
+    "train_accuracy_running",
+    "train_loss_clean",
+    "train_accuracy_clean",
+    "validation_loss",
+    "validation_accuracy",
+    "pictures_per_second",
+    "seconds",
+]
+Runner = Callable[..., RunFolder]
+
+
+def weights(folder: RunFolder, tag: str = "last") -> dict[str, Tensor]:
+    return folder.load_checkpoint(tag).tensors
+
+
+def same(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+
+
+def test_a_network_learns_and_the_run_says_so(
+    run: Runner, toy: DataSet, small: Recipe, tmp_path: Path
+) -> None:
+    folder = run(toy, small.override("epochs", 6), tmp_path / "run")
+    rows = folder.metrics()
+    assert list(rows[0]) == COLUMNS
+    assert [r["epoch"] for r in rows] == [1, 2, 3, 4, 5, 6]
+    assert [r["step"] for r in rows] == [6, 12, 18, 24, 30, 36]
+    assert rows[-1]["validation_accuracy"] > 0.9
+    best = max(r["validation_accuracy"] for r in rows)
+    assert folder.load_checkpoint("best").state["validation_accuracy"] == best
+    assert folder.load_checkpoint("last").state["stopped"] == "completed"
+    loss, accuracy = score(restore(folder, "last"), toy.validation.images, toy.validation.labels)
+    assert (loss, accuracy) == (rows[-1]["validation_loss"], rows[-1]["validation_accuracy"])
+
+
+def test_equal_recipe_and_seed_give_equal_weights(
+    run: Runner, toy: DataSet, small: Recipe, tmp_path: Path
+) -> None:
+    recipe = small.override("model.dropout", 0.3).override("augment.flip", True)
+    before = torch.get_rng_state()
+    first = weights(run(toy, recipe, tmp_path / "a"))
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.manual_seed(123)
+    assert same(first, weights(run(toy, recipe, tmp_path / "b")))
+    assert not same(first, weights(run(toy, recipe.override("seed", 1), tmp_path / "c")))
+
+
+@pytest.mark.parametrize("optim", ["sgd", "adam", "adamw"])
+@pytest.mark.parametrize("schedule", ["constant", "cosine", "onecycle", "plateau"])
+def test_every_optimiser_with_every_schedule(
+    optim: str, schedule: str, run: Runner, toy: DataSet, small: Recipe, tmp_path: Path
+) -> None:
+    recipe = small.override("optim.name", optim).override("schedule.name", schedule)
+    recipe = recipe.override("optim.lr", 0.01).override("optim.clip", 1.0).override("epochs", 3)
+    rows = run(toy, recipe, tmp_path / "run").metrics()
+    assert rows[-1]["train_loss_clean"] < rows[0]["train_loss_running"]
+
+
+@pytest.mark.parametrize(
+    "change", ["augment.mixup", "augment.cutmix", "ema", "loss.label_smoothing"]
+)
+def test_an_option_changes_the_weights(
+    change: str, run: Runner, toy: DataSet, small: Recipe, tmp_path: Path
+) -> None:
+    plain = weights(run(toy, small, tmp_path / "a"))
+    assert not same(plain, weights(run(toy, small.override(change, 0.5), tmp_path / "b")))
+
+
+def test_the_learning_rate_follows_the_plateau(
+    run: Runner, toy: DataSet, small: Recipe, tmp_path: Path
+) -> None:
+    recipe = small.override("schedule.name", "plateau").override("schedule.patience", 1)
+    recipe = recipe.override("optim.lr", 1e-9).override("epochs", 5).override("optim.momentum", 0)
+    rates = [r["learning_rate"] for r in run(toy, recipe, tmp_path / "run").metrics()]
+    assert rates[0] == 1e-9
+    assert rates[-1] == pytest.approx(1e-10)
+
+
+def test_training_stops_early(run: Runner, toy: DataSet, small: Recipe, tmp_path: Path) -> None:
+    recipe = small.override("optim.lr", 1e-9).override("epochs", 50).override("patience", 2)
+    folder = run(toy, recipe, tmp_path / "run")
+    assert len(folder.metrics()) == 3
+    assert folder.load_checkpoint("last").state["stopped"] == "early"
+    assert folder.load_checkpoint("best").state["epoch"] == 1
+
+
+def test_a_loss_that_leaves_the_numbers_stops_the_run(
+    run: Runner, toy: DataSet, small: Recipe, tmp_path: Path
+) -> None:
+    recipe = small.override("optim.lr", 100).override("epochs", 30).override("optim.clip", None)
+    recipe = recipe.override("schedule.name", "constant").override("model.batchnorm", False)
+    with pytest.raises(Diverged, match=r"the loss is not finite in epoch \d+, .*optim.clip=1"):
+        run(toy, recipe, tmp_path / "run")
+
+
+class Stopping(Progress):
+    """Sends a signal at the end of the second epoch."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(quiet=True)
+        self.number = number
+
+    def step(self, step: int, epoch: int, loss: float, accuracy: float) -> None:
+        if step == 12:
+            os.kill(os.getpid(), self.number)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_saves_and_leaves(
+    number: int, code: int, run: Runner, toy: DataSet, small: Recipe, tmp_path: Path
+) -> None:
+    with pytest.raises(Interrupted, match=r"stopped by SIG\w+ in epoch 2 at step 12") as error:
+        run(toy, small.override("epochs", 9), tmp_path / "run", Stopping(number))
+    assert error.value.exit_code == code
+    folder = RunFolder(tmp_path / "run")
+    state = folder.load_checkpoint("last").state
+    assert (state["stopped"], state["epoch"], state["step"]) == ("interrupted", 2, 12)
+    assert len(folder.metrics()) == 1
+    assert not same(weights(folder, "last"), weights(folder, "best"))
+
+
+def test_a_batch_above_the_data_is_refused(
+    run: Runner, toy: DataSet, small: Recipe, tmp_path: Path
+) -> None:
+    with pytest.raises(RecipeError, match=r"batch_size \(91\) is above the 90 training pictures"):
+        run(toy, small.override("batch_size", 91), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_class_weights_by_hand(toy: DataSet, small: Recipe) -> None:
+    cpu = torch.device("cpu")
+    assert class_weights(Loss(), [10, 30], cpu) is None
+    balanced = class_weights(Loss(class_weights="balanced"), [10, 30], cpu)
+    assert balanced is not None
+    torch.testing.assert_close(balanced, torch.tensor([2.0, 2 / 3]))
+    with pytest.raises(RecipeError, match="class_weights has 2 weights, the data set 3 classes"):
+        plan(toy, small.override("loss.class_weights", (1.0, 2.0)))
+
+
+def test_class_weights_reach_the_loss(
+    run: Runner, toy: DataSet, small: Recipe, tmp_path: Path
+) -> None:
+    recipe = small.override("loss.class_weights", (1.0, 0.0, 0.0)).override("epochs", 5)
+    model = restore(run(toy, recipe, tmp_path / "run"), "last")
+    assert (probabilities(model, toy.test.images).argmax(1) == 0).all()  # pyright: ignore[reportOptionalMemberAccess]
+
+
+def test_a_warm_start_takes_what_fits(
+    run: Runner, toy: DataSet, small: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    first = run(toy, small, tmp_path / "first")
+    recipe = small.override("init", str(first.path)).override("seed", 5)
+    ready = plan(toy, recipe, device="cpu")
+    assert any(n.startswith("warm start from") for n in ready.notes)
+    assert same(dict(ready.model.state_dict()), weights(first, "best"))
+    wider = plan(toy, small.override("model", "mlp"), device="cpu").model
+    with pytest.raises(CheckpointError, match="no kernel of .* fits this model"):
+        warm_start(wider, first)
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (
+            lambda w: w.pop(next(k for k in w if k.endswith("weight"))),
+            "does not fit plain: missing: ",
+        ),
+        (lambda w: w.update(odd=torch.zeros(1)), "extra: odd"),
+        (lambda w: w.update({k: v[:1] for k, v in w.items() if v.ndim == 4}), "of another shape: "),
+        (
+            lambda w: next(v for v in w.values() if v.ndim == 4).fill_(torch.nan),
+            "not finite, first in",
+        ),
+    ],
+)
+def test_weights_that_do_not_fit_are_refused(
+    change: Callable[[dict[str, Tensor]], object],
+    text: str,
+    run: Runner,
+    toy: DataSet,
+    small: Recipe,
+    tmp_path: Path,
+) -> None:
+    folder = run(toy, small.override("epochs", 1), tmp_path / "run")
+    tensors = weights(folder, "best")
+    change(tensors)
+    folder.save_checkpoint(("best",), tensors, {})
+    with pytest.raises(CheckpointError, match=text):
+        restore(folder)
+
+
+def test_bf16_trains_where_it_is_asked_for(
+    run: Runner, toy: DataSet, small: Recipe, tmp_path: Path
+) -> None:
+    recipe = small.override("precision", "bf16").override("epochs", 6)
+    folder = run(toy, recipe, tmp_path / "run")
+    assert folder.metrics()[-1]["validation_accuracy"] > 0.9
+    assert folder.read_json("environment")["precision"] == "bf16"
+    assert all(v.dtype == torch.float32 for v in weights(folder).values() if v.is_floating_point())
+
+
+def test_the_run_s_mode_and_threads_are_left_as_found(
+    toy: DataSet, small: Recipe, tmp_path: Path
+) -> None:
+    ready = plan(toy, small, device="cpu")
+    threads = torch.get_num_threads()
+    ready.model.train()
+    score(ready.model, toy.validation.images, toy.validation.labels)
+    assert all(m.training for m in ready.model.modules())
+    assert torch.get_num_threads() == threads

@@ -86,7 +86,7 @@ def test_help_names_every_verb(cli: Cli) -> None:
         (
             ["train", "digits", "model=resnet19"],
             2,
-            "unknown model 'resnet19'; did you mean 'resnet1",
+            "unknown model 'resnet19'; did you mean 'resnet",
         ),
         (["train", "digits", "--recipe", "quik"], 2, "unknown recipe 'quik'; did you mean 'quick'"),
         (["train", "digits", "--recipe", "none.json"], 2, "cannot read the recipe none.json"),

@@ -23,16 +23,20 @@ def raises() -> list[tuple[str, list[str]]]:
                 continue
             if node.func.id not in KINDS or file.name == "errors.py":
                 continue
-            pieces = [
-                str(part.value)
-                for argument in node.args[:1]
-                for part in ast.walk(argument)
-                if isinstance(part, ast.Constant) and isinstance(part.value, str)
-            ]
+            pieces = [piece for argument in node.args[:1] for piece in literals(argument)]
             where = f"{file.relative_to(ROOT / 'src')}:{node.lineno}"
             if max(map(len, pieces), default=0) >= SHORTEST:
                 found.append((where, pieces))
     return found
+
+
+def literals(node: ast.AST) -> list[str]:
+    """The text in a message itself, not in the calls within it."""
+    if isinstance(node, ast.Constant):
+        return [node.value] if isinstance(node.value, str) else []
+    if isinstance(node, ast.Call):
+        return []
+    return [piece for child in ast.iter_child_nodes(node) for piece in literals(child)]
 
 
 def expectations() -> str:

@@ -110,3 +110,9 @@ def test_the_schema_describes_every_field() -> None:
     assert set(schema["properties"]) == set(Recipe.model_fields)
     assert schema["$defs"]["Optim"]["properties"]["lr"]["exclusiveMinimum"] == 0
     assert Optim.model_fields["lr"].description
+
+
+def test_changed_fields_are_named_with_their_defaults() -> None:
+    assert Recipe().changed() == []
+    recipe = Recipe(name="x").override("model.width", 8).override("optim.lr", 0.2)
+    assert recipe.changed() == [("model.width", 8, None), ("optim.lr", 0.2, Recipe().optim.lr)]

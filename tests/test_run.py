@@ -114,6 +114,10 @@ def test_metrics_are_read_back_as_numbers(tmp_path: Path) -> None:
         folder.append_metrics(row)
     assert folder.metrics() == rows
     assert folder.metrics_csv.read_text().splitlines()[0] == "epoch,loss"
+    with folder.metrics_csv.open("a") as file:
+        file.write("3")
+    assert folder.metrics() == rows
+    assert RunFolder(tmp_path / "none").metrics() == []
 
 
 def test_reads_of_the_test_labels_are_counted(tmp_path: Path) -> None:

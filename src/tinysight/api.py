@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ import torch
 from tinysight import data as datasets
 from tinysight.augment import augment
 from tinysight.data.dataset import DataSet
-from tinysight.errors import DataError, UsageError
+from tinysight.errors import DataError, UsageError, unknown
 from tinysight.evaluation import result
 from tinysight.evaluation.predict import Prediction
 from tinysight.evaluation.predict import predict as predict_pictures
@@ -113,16 +114,21 @@ class Run:
 def load_data(source: Any, **options: Any) -> DataSet:
     """Read a data set: a name, a path, arrays or a torch Dataset.
 
-    Takes the fields of `recipe.Data` (size, label, validation, test, split_seed) and the further
-    arguments of `data.load`.
+    Takes the fields of `recipe.Data` (size, label, validation_share, test_share, split_seed)
+    and the further arguments of `data.load`.
 
     Raises:
+        UnknownName: no such data set, or no such argument.
         DataError: it cannot be read; the message says where and why.
 
     >>> digits = load_data("digits")
     >>> digits.shape, len(digits.classes)
     ((32, 32, 1), 10)
     """
+    further = inspect.signature(datasets.load).parameters
+    for key in options:
+        if key not in Data.model_fields and key not in further:
+            raise unknown("argument of load_data", key, [*Data.model_fields, *further])
     fields = {k: options.pop(k) for k in list(options) if k in Data.model_fields}
     settings = Recipe(data=fields).data
     return datasets.load(source, settings, **options)

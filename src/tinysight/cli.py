@@ -15,14 +15,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 import typer
 from typer.exceptions import TyperException
 
-from tinysight import __version__
+from tinysight import __version__, terminal
 from tinysight.errors import PictureError, TinysightError, UsageError, unknown
 
 if TYPE_CHECKING:
-    from tinysight.evaluation.result import Evaluation
     from tinysight.recipe import Recipe
 
 __all__ = ["main"]
+
+ALWAYS = ("epochs", "batch_size", "model.name", "optim.name", "optim.lr", "schedule.name")
 
 app = typer.Typer(
     name="tinysight",
@@ -50,14 +51,20 @@ RecipeName = Annotated[
 ]
 
 
-@app.callback()
-def top(
-    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,  # noqa: ARG001 - main reads it
-) -> None:
-    if version:
+def _version(asked: bool) -> None:
+    if asked:
         print(__version__)
         raise typer.Exit
+
+
+@app.callback()
+def top(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_version, help="Print the version.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+) -> None:
+    """Hold the options that stand before a verb."""
 
 
 @app.command()
@@ -89,7 +96,7 @@ def train(
             print(json.dumps(ready.table.to_dict(), indent=2))
         else:
             print(ready)
-            _print_layers(ready.table.to_dict())
+            terminal.layers(ready.table)
         return
     run = api.carry_out_and_report(ready, out=out, evaluate_test=evaluate_test, progress=progress)
     if as_json:
@@ -117,7 +124,7 @@ def evaluate(
         }
         print(json.dumps(values, indent=2))
         return
-    _print_evaluation(found)
+    terminal.evaluation(found)
     if split == "test":
         reads = len(opened.folder.test_reads())
         print(f"test labels read {reads} time{'s' if reads != 1 else ''} for this run")
@@ -149,24 +156,9 @@ def predict(
         ]
         print(json.dumps(values, indent=2))
     elif as_csv:
-        import csv
-
-        writer = csv.writer(sys.stdout)
-        writer.writerow(["picture", "rank", "class", "probability", "error"])
-        for p in found:
-            for rank, (name, value) in enumerate(p.top, 1):
-                writer.writerow([p.picture, rank, name, f"{value:.6f}", ""])
-            if p.error:
-                writer.writerow([p.picture, "", "", "", p.error])
+        terminal.predictions_csv(found)
     else:
-        rows = [
-            (p.picture, *(f"{name} {value:.1%}" for name, value in p.top)) for p in found if p.top
-        ]
-        if rows:
-            _table(["picture", *(f"{i}." for i in range(1, len(rows[0])))], rows)
-        for p in found:
-            for note in p.notes:
-                print(f"{p.picture}: {note}", file=sys.stderr)
+        terminal.predictions(found)
     bad = [p for p in found if p.error]
     if bad:
         for p in bad[:10]:
@@ -200,7 +192,7 @@ def recipes(
         print(json.dumps({n: record(n) for n in RECIPES}, indent=2))
     elif name is None:
         found = {n: record(n) for n in RECIPES}
-        _table(
+        terminal.table(
             ["recipe", "for", "expected"], [(n, r["for"], r["expected"]) for n, r in found.items()]
         )
     elif as_json:
@@ -211,7 +203,10 @@ def recipes(
         for key, text in found.items():
             print(f"{key + ':':<10}{text}")
         print("\nfields, as for CIFAR-10 (they adapt to the number of pictures):")
-        _table(["field", "value"], _changed(find(name)(Facts())))
+        recipe = find(name)(Facts())
+        shown = {field: value for field, value in recipe.fields().items() if field in ALWAYS}
+        shown |= {field: value for field, value, _ in recipe.changed()}
+        terminal.table(["field", "value"], [(field, str(value)) for field, value in shown.items()])
 
 
 @data_app.command("list")
@@ -225,7 +220,7 @@ def data_list(as_json: Json = False) -> None:
     if as_json:
         print(json.dumps(about, indent=2))
     else:
-        _table(["name", "what it is"], list(about.items()))
+        terminal.table(["name", "what it is"], list(about.items()))
         print("Any path is taken too: a folder of pictures, or parquet files.")
 
 
@@ -290,72 +285,6 @@ def _check_recipe(recipe: str, overrides: dict[str, str]) -> None:
     )
     for path, value in overrides.items():
         found = found.override(path, value)
-
-
-def _changed(recipe: Recipe) -> list[tuple[str, str]]:
-    """The fields of a recipe that differ from the defaults, dotted."""
-
-    def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        for key, value in values.items():
-            found |= (
-                flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
-            )
-        return found
-
-    ours, default = flat(recipe.model_dump()), flat(type(recipe)().model_dump())
-    always = ("epochs", "batch_size", "model.name", "optim.name", "optim.lr", "schedule.name")
-    return [(k, str(v)) for k, v in ours.items() if k in always or v != default.get(k)]
-
-
-def _table(columns: list[str], rows: list[tuple[str, ...]]) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(*columns, box=box.SIMPLE_HEAD, pad_edge=False)
-    for row in rows:
-        table.add_row(*row)
-    Console(highlight=False, markup=False).print(table)
-
-
-def _print_layers(table: dict[str, Any]) -> None:
-    rows = [
-        (
-            row["name"],
-            row["kind"],
-            "x".join(map(str, row["output"])),
-            f"{row['parameters']:,}",
-            f"{row['flops'] / 1e6:,.2f}",
-            str(row["receptive_field"] or "all"),
-        )
-        for row in table["layers"]
-    ]
-    rows.append(("total", "", "", f"{table['parameters']:,}", f"{table['flops'] / 1e6:,.2f}", ""))
-    _table(["layer", "kind", "output", "parameters", "MFLOPs", "field, px"], rows)
-
-
-def _print_evaluation(found: Evaluation) -> None:
-    m = found.metrics
-    print(f"{found.split} accuracy {m.top1}")
-    if m.top5:
-        print(f"top-5 accuracy {m.top5}")
-    rows = [
-        (
-            c.name,
-            f"{c.support:,}",
-            f"{c.accuracy.value:.1%}",
-            f"{c.accuracy.low:.1%} to {c.accuracy.high:.1%}",
-            f"{c.precision:.1%}",
-            f"{c.f1:.1%}",
-        )
-        for c in m.classes
-    ]
-    rows += [
-        (name, "", f"{a.recall:.1%}", "", f"{a.precision:.1%}", f"{a.f1:.1%}")
-        for name, a in (("macro mean", m.macro), ("weighted mean", m.weighted))
-    ]
-    _table(["class", "n", "accuracy (recall)", "95 % interval", "precision", "F1"], rows)
 
 
 def _run_as_json(run: Any) -> dict[str, Any]:

@@ -85,10 +85,10 @@ class Data(_Part):
     label: str | None = Field(
         default=None, description="which label column, where a data set has several"
     )
-    validation: float = Field(
+    validation_share: float = Field(
         default=0.1, gt=0, lt=1, description="share of train held out for choosing"
     )
-    test: float = Field(
+    test_share: float = Field(
         default=0.1, gt=0, lt=1, description="share cut off where the layout has no test split"
     )
     split_seed: int = Field(default=0, ge=0)
@@ -247,6 +247,22 @@ class Recipe(_Part):
         node[last] = _read(value, typed=parents != ["model"] or last == "name")
         return type(self)(**fields)
 
+    def fields(self) -> dict[str, Any]:
+        """Return every field under its dotted name, as plain JSON values."""
+        return _flat(self.model_dump(mode="json"))
+
+    def changed(self) -> list[tuple[str, Any, Any]]:
+        """Return the fields that differ from the defaults: dotted name, value, default.
+
+        Options of a model have no default here; None stands for it.
+        """
+        default = type(self)().fields()
+        return [
+            (name, value, default.get(name))
+            for name, value in self.fields().items()
+            if name not in ("name", "format") and (name not in default or value != default[name])
+        ]
+
     def to_json(self) -> str:
         """Return the recipe as indented JSON, every field written out."""
         return json.dumps(self.model_dump(mode="json"), indent=2) + "\n"
@@ -286,6 +302,17 @@ def _read(value: Any, *, typed: bool) -> Any:
         except ValueError:
             return value
     return value
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested fields under dotted names."""
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, dict):
+            found |= _flat(value, f"{prefix}{name}.")
+        else:
+            found[prefix + name] = value
+    return found
 
 
 def _paths(kind: type[_Part], prefix: str = "") -> list[str]:

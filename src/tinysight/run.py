@@ -173,9 +173,20 @@ class RunFolder:
             writer.writerow(row)
 
     def metrics(self) -> list[dict[str, float]]:
-        """Return the rows of metrics.csv, one an epoch, every value a number."""
+        """Return the rows of metrics.csv, one an epoch, every value a number.
+
+        They end before a row that a killed process left half written.
+        """
+        if not self.metrics_csv.exists():
+            return []
+        rows: list[dict[str, float]] = []
         with self.metrics_csv.open(newline="", encoding="utf-8") as file:
-            return [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
+            for row in csv.DictReader(file):
+                try:
+                    rows.append({name: float(value) for name, value in row.items()})
+                except (TypeError, ValueError):
+                    break
+        return rows
 
     def save_checkpoint(
         self, tags: tuple[str, ...], tensors: Mapping[str, Tensor], state: Mapping[str, Any]

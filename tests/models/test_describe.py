@@ -253,7 +253,7 @@ def test_the_model_is_left_as_found(name: str) -> None:
 
 def test_the_model_is_left_as_found_after_an_error_too() -> None:
     class Broken(nn.Module):
-        def forward(self, x: Tensor) -> Tensor:  # noqa: ARG002
+        def forward(self, x: Tensor) -> Tensor:
             raise RuntimeError("broken on purpose")
 
     model = wrap(nn.Sequential(nn.ReLU(), Broken()))

@@ -1,4 +1,4 @@
-"""The page in a real browser: on a phone nothing sticks out, and nothing is asked of the network."""
+"""The page in a real browser: nothing sticks out on a phone, nothing is asked of the network."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -47,7 +47,9 @@ def test_the_page_fits_its_window_and_asks_for_nothing(
     ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
     brightness = sum(int(v) for v in ground.strip("rgb()").split(",")[:3]) / 3
     assert (brightness < 100) == (scheme == "dark")
-    shown = page.evaluate("[...document.querySelectorAll('svg')].filter(s => s.checkVisibility()).length")
+    shown = page.evaluate(
+        "[...document.querySelectorAll('svg')].filter(s => s.checkVisibility()).length"
+    )
     assert shown >= 4
     assert [u for u in asked if not u.startswith(("file:", "data:"))] == []
     assert complaints == []

@@ -126,10 +126,10 @@ def test_cells_show_counts_and_shares():
 
 def test_bars_are_sorted_and_classes_without_pictures_come_last():
     labels, predicted = np.array([0, 0, 1, 1, 2]), np.array([0, 1, 1, 1, 0])
-    metrics = measure(labels, np.eye(4, dtype=np.float32)[predicted], ("a", "b", "c", "d"))
+    metrics = measure(labels, np.eye(4, dtype=np.float32)[predicted], ("a", "b", "z", "d"))
     figure = class_accuracy(metrics)
     axes = figure.axes[0]
-    assert [t.get_text() for t in axes.get_yticklabels()] == ["b", "a", "c", "d"]
+    assert [t.get_text() for t in axes.get_yticklabels()] == ["b", "a", "z", "d"]
     assert [round(p.get_width(), 6) for p in axes.patches] == [1.0, 0.5, 0.0]  # pyright: ignore
     assert "none" in texts(to_svg(figure))
     whiskers = axes.collections[0].get_segments()  # pyright: ignore[reportAttributeAccessIssue]

@@ -7,9 +7,8 @@ import pytest
 
 from tinysight.errors import CheckpointError
 from tinysight.evaluation.metrics import Metrics
-from tinysight.recipe import Recipe
 from tinysight.reporting import write_report
-from tinysight.reporting.gathering import changed, gather
+from tinysight.reporting.gathering import gather
 
 NAMES = "data curves fitting confusion classes pairs wrong right model recipe environment repeat"
 SECTIONS = NAMES.split()
@@ -370,12 +369,6 @@ def test_uneven_classes_are_named(run, undrawn):
     data["splits"]["train"]["counts"] = [10, 900] + [450] * 8
     folder.write_json("data", data)
     assert "from 10 (airplane) to 900 (automobile)" in report(folder).text
-
-
-def test_changed_fields_of_a_recipe():
-    assert changed(Recipe()) == []
-    recipe = Recipe(name="x").override("optim.lr", 0.2).override("model.width", 8)
-    assert changed(recipe) == [("model.width", 8, None), ("optim.lr", 0.2, Recipe().optim.lr)]
 
 
 def test_the_whole_recipe_is_on_the_page(run, undrawn):

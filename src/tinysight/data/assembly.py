@@ -39,19 +39,19 @@ def assemble(
     places: dict[str, tuple[Part, Positions]] = {split: (part, None) for split, part in own.items()}
     train: NDArray[np.int64] = np.arange(len(whole))
     if "test" not in own:
-        train, test = cut(labels, classes, settings.test, seed)
+        train, test = cut(labels, classes, settings.test_share, seed)
         places["train"], places["test"] = (whole, train), (whole, test)
         found = {"train": combine(digests[train]), "test": combine(digests[test])}
         prints = prints | found | {"all": prints["train"]}
         said.append(
             f"the source has no test split: {len(test):,} of its {len(whole):,} pictures were cut "
-            f"off ({settings.test:.0%}, stratified, split_seed {seed})"
+            f"off ({settings.test_share:.0%}, stratified, split_seed {seed})"
         )
     said += _also_in_train(places)
     if "validation" in own:
         said.append(f"validation is the source's own, {len(own['validation']):,} pictures")
     else:
-        stays, off = cut(labels[train], classes, settings.validation, seed)
+        stays, off = cut(labels[train], classes, settings.validation_share, seed)
         places["train"], places["validation"] = (whole, train[stays]), (whole, train[off])
     splits = {split: _split(*place) for split, place in places.items()}
     cuts = {s: "own" if s in own else "cut from train" for s in ("validation", "test")}

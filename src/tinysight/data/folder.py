@@ -30,7 +30,7 @@ REFUSED = {".avif", ".eps", ".heic", ".heif", ".jp2", ".jxl", ".svg", ".tif", ".
 
 
 @dataclass
-class Listing:
+class _Listing:
     """One folder's own content; what is skipped goes by its ending."""
 
     folders: list[Path] = field(default_factory=list)
@@ -143,9 +143,9 @@ def find(path: Path) -> Folder:
     return Folder(path, classes, files, tuple(notes))
 
 
-def _list(path: Path) -> Listing:
+def _list(path: Path) -> _Listing:
     """What lies directly in a folder."""
-    found = Listing()
+    found = _Listing()
     try:
         with os.scandir(path) as entries:
             for entry in sorted(entries, key=lambda e: e.name):
@@ -165,12 +165,12 @@ def _list(path: Path) -> Listing:
     return found
 
 
-def _split_folders(path: Path, top: Listing) -> dict[str, Path]:
+def _split_folders(path: Path, top: _Listing) -> dict[str, Path]:
     """The folders that are splits; none where the layout is `class/*`."""
     found: dict[str, Path] = {}
     for folder in top.folders:
         split = SPLIT_NAMES.get(folder.name.lower())
-        inside = _list(folder) if split else Listing()
+        inside = _list(folder) if split else _Listing()
         # A class may be called "train"; a split holds folders, or pictures beside a real split.
         if split is None or not (inside.folders or (split != "train" and inside.pictures)):
             continue
@@ -210,7 +210,7 @@ def _classes(
 
 
 def _check(
-    path: Path, top: Listing, listed: Mapping[str, Mapping[str, list[Any]]]
+    path: Path, top: _Listing, listed: Mapping[str, Mapping[str, list[Any]]]
 ) -> tuple[str, ...]:
     """The classes in their order, once it is sure that they can be trained on."""
     train = listed["train"]

@@ -33,7 +33,7 @@ INSIDE = 0.92  # how much of the object, at least, lies in the picture
 SMALLEST = 16  # pixels a side; below it the shapes run together
 
 BLOCK = 64  # pictures drawn together; their work stays in the cache
-ATTEMPTS = 1000  # at a place for the object; about half succeed, so that it is never reached
+ATTEMPTS = 1000  # at a place for the object; about half succeed, so it is never reached
 PAINT = ATTEMPTS  # the stream of colours; those before it are the attempts
 
 

@@ -30,7 +30,7 @@ BATCH = 512  # rows in memory at a time, as encoded bytes
 
 
 @dataclass(frozen=True)
-class Column:
+class _Column:
     """A column of labels; `names` is None where the schema has none."""
 
     column: str
@@ -109,7 +109,7 @@ class Table:
             if lacking := needed - set(_schema(shard).names):
                 raise DataError(f"{shard} lacks the column {', '.join(sorted(lacking))}")
 
-    def _label_columns(self, schema: Any) -> list[Column]:
+    def _label_columns(self, schema: Any) -> list[_Column]:
         """The columns that can be labels, the one with most classes first."""
         import pyarrow.types as types
 
@@ -117,13 +117,13 @@ class Table:
         found = []
         for field in schema:
             if field.name in names:
-                found.append(Column(field.name, names[field.name], len(names[field.name])))
+                found.append(_Column(field.name, names[field.name], len(names[field.name])))
             elif re.search(r"(^|_)labels?$", field.name) and types.is_integer(field.type):
                 self._check_columns({field.name})
                 columns = [self._column(split, field.name) for split in self.shards]
                 top = max(int(c.max(initial=-1)) for c in columns)
                 if top < sum(map(len, columns)):  # else it numbers something else than classes
-                    found.append(Column(field.name, None, top + 1))
+                    found.append(_Column(field.name, None, top + 1))
         if not found:
             columns = ", ".join(f"{f.name} ({f.type})" for f in schema)
             raise DataError(
@@ -143,7 +143,7 @@ class Table:
                 parts.append(cells.cast("int64").fill_null(-1).to_numpy())
         return np.concatenate(parts)
 
-    def _labels(self, split: str, label: Column, classes: int) -> NDArray[np.int64]:
+    def _labels(self, split: str, label: _Column, classes: int) -> NDArray[np.int64]:
         labels = self._column(split, label.column)
         if not len(labels):
             raise DataError(f"{self.path}: {split} has no rows")
@@ -192,7 +192,7 @@ class Table:
         return files if any(files) else []
 
     def _groups(
-        self, label: Column, others: list[Column], classes: tuple[str, ...]
+        self, label: _Column, others: list[_Column], classes: tuple[str, ...]
     ) -> dict[str, dict[str, str]]:
         """For each coarser named column, the group of each class, where it has just one."""
         fine = self._column("train", label.column)
@@ -256,7 +256,7 @@ def _class_labels(schema: Any) -> dict[str, tuple[str, ...]]:
     }
 
 
-def _choose(columns: list[Column], wanted: str | None, path: Path) -> Column:
+def _choose(columns: list[_Column], wanted: str | None, path: Path) -> _Column:
     if wanted is None:
         return columns[0]
     for column in columns:
@@ -267,7 +267,7 @@ def _choose(columns: list[Column], wanted: str | None, path: Path) -> Column:
 
 
 def _class_names(
-    label: Column, given: tuple[str, ...] | None, path: Path
+    label: _Column, given: tuple[str, ...] | None, path: Path
 ) -> tuple[tuple[str, ...], bool]:
     """The names of the classes, and whether they are made up."""
     if given is not None:

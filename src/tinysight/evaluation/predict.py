@@ -19,7 +19,7 @@ from tinysight.pictures import decode
 
 __all__ = ["Prediction", "predict", "probabilities", "score"]
 
-BATCH = 500
+BATCH = 250
 
 
 @dataclass(frozen=True)

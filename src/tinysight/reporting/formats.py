@@ -11,7 +11,6 @@ __all__ = [
     "about",
     "capitalize_first",
     "count",
-    "duration",
     "interval",
     "memory",
     "percent",
@@ -80,18 +79,6 @@ def short(value: float) -> str:
             scaled = value / (1e3 if unit == "k" else size)
             return f"{scaled:.{max(0, 2 - int(math.log10(scaled)))}f} {unit}"
     return f"{value:,.0f}"
-
-
-def duration(seconds: float) -> str:
-    """Return a time.
-
-    >>> duration(8.24), duration(272), duration(7384)
-    ('8.2 s', '4 min 32 s', '2 h 3 min')
-    """
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def memory(size: float) -> str:

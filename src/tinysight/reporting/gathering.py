@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -15,7 +14,7 @@ from tinysight.evaluation.metrics import Metrics
 from tinysight.recipe import Recipe
 from tinysight.run import RunFolder
 
-__all__ = ["Evaluated", "Gathered", "changed", "gather"]
+__all__ = ["Evaluated", "Gathered", "gather"]
 
 MISLEADING = {
     *"\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
@@ -99,7 +98,7 @@ def gather(folder: RunFolder) -> Gathered:
         data=_json(folder, "data"),
         model=_json(folder, "model"),
         environment=_json(folder, "environment"),
-        epochs=_epochs(folder),
+        epochs=folder.metrics(),
         best=_json(folder, "checkpoints/best").get("state", {}),
         last=_json(folder, "checkpoints/last").get("state", {}),
         evaluated={split: e for split, e in found.items() if e is not None},
@@ -119,20 +118,6 @@ def _evaluated(folder: RunFolder, split: str) -> Evaluated | None:
         cards.get("right", []),
         cards.get("wrong", []),
     )
-
-
-def _epochs(folder: RunFolder) -> list[dict[str, float]]:
-    """The rows of metrics.csv up to one that a killed process left half written."""
-    if not folder.metrics_csv.exists():
-        return []
-    rows: list[dict[str, float]] = []
-    with folder.metrics_csv.open(newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            try:
-                rows.append({name: float(value) for name, value in row.items()})
-            except (TypeError, ValueError):
-                break
-    return rows
 
 
 def _json(folder: RunFolder, name: str) -> Any:
@@ -155,26 +140,3 @@ def _readable(value: Any) -> Any:
     if isinstance(value, dict):
         return {_readable(k): _readable(v) for k, v in value.items()}
     return [_readable(v) for v in value] if isinstance(value, list) else value
-
-
-def changed(recipe: Recipe) -> list[tuple[str, Any, Any]]:
-    """Return the fields that differ from the defaults: dotted name, value, default.
-
-    Options of a model have no default here; None stands for it.
-    """
-    default = _flat(Recipe().model_dump(mode="json"))
-    return [
-        (name, value, default.get(name))
-        for name, value in _flat(recipe.model_dump(mode="json")).items()
-        if name not in ("name", "format") and (name not in default or value != default[name])
-    ]
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, value in values.items():
-        if isinstance(value, dict):
-            found |= _flat(value, f"{prefix}{name}.")
-        else:
-            found[prefix + name] = value
-    return found

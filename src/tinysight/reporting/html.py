@@ -12,10 +12,11 @@ from typing import Any
 
 from tinysight.evaluation.fitting import OVERFIT_GAP, UNDERFIT_TRAIN
 from tinysight.reporting import formats, reading
-from tinysight.reporting.gathering import Evaluated, Gathered, changed, gather
+from tinysight.reporting.gathering import Evaluated, Gathered, gather
 from tinysight.reporting.plots import MANY, Plot, extremes, plots
 from tinysight.reporting.theme import DARK, LIGHT
 from tinysight.run import RunFolder, write_atomic
+from tinysight.training.progress import duration
 
 __all__ = ["write_report"]
 
@@ -68,7 +69,7 @@ def _render(run: Gathered, drawn: Mapping[str, Plot]) -> str:
         curves=reading.curves(run.epochs),
         ending=reading.ending(run),
         reads=reading.reads(run),
-        changed=changed(run.recipe),
+        changed=run.recipe.changed(),
         recipe_json=json.dumps(run.recipe.model_dump(mode="json"), indent=2, ensure_ascii=False),
         repeat=_repeat(run),
         layers=run.model.get("layers") or [],
@@ -88,7 +89,7 @@ def _numbers(run: Gathered) -> Iterator[tuple[str, str, str]]:
         yield "Parameters", formats.short(run.model["parameters"]), f"{run.model['parameters']:,}"
         yield "Operations", formats.short(run.model["flops"]), "FLOPs a picture, forward"
     if last.get("seconds"):
-        yield "Training time", formats.duration(last["seconds"]), "from start to saved model"
+        yield "Training time", duration(last["seconds"]), "from start to saved model"
     if run.epochs:
         speed = sorted(row["pictures_per_second"] for row in run.epochs)[len(run.epochs) // 2]
         yield "Speed", f"{speed:,.0f}", "training pictures a second"

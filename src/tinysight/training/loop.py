@@ -27,7 +27,7 @@ from tinysight.training.signals import StopRequest
 __all__ = ["class_weights", "fit"]
 
 LOOK_EVERY = 20  # steps between two looks at the loss, which on a GPU make the host wait
-CLEAN_AT_MOST = 5_000  # training pictures on which the clean accuracy is measured each epoch
+CLEAN_AT_MOST = 2_500  # training pictures on which the clean accuracy is measured each epoch
 
 
 def fit(

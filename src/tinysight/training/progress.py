@@ -123,12 +123,10 @@ class _Counter:
 def duration(seconds: float) -> str:
     """Return seconds as people say them.
 
-    >>> duration(8.25), duration(83), duration(4000)
-    ('8.2 s', '1 min 23 s', '1 h 6 min')
+    >>> duration(8.24), duration(272), duration(7384)
+    ('8.2 s', '4 min 32 s', '2 h 3 min')
     """
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest} s"
-    return f"{minutes // 60} h {minutes % 60} min"
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

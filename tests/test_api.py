@@ -1,0 +1,180 @@
+"""The stages put together, from Python."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch.utils.data import TensorDataset
+
+import tinysight
+from tinysight.errors import DataError, TinysightError, UnknownName, UsageError
+from tinysight.recipe import Facts
+
+Arrays = tuple[NDArray[np.uint8], NDArray[np.int64]]
+
+
+def noise(n: int, seed: int, classes: int = 3) -> Arrays:
+    """Pictures whose channel `label` is the brightest."""
+    random = np.random.default_rng(seed)
+    labels = np.arange(n) % classes
+    images = random.integers(0, 120, (n, 8, 8, 3)).astype(np.uint8)
+    images[np.arange(n), :, :, labels] += 100
+    return images, labels
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def small() -> dict[str, Any]:
+    return {"epochs": 2, "batch_size": 16, "model": "linear", "quiet": True}
+
+
+@pytest.fixture
+def folder(here: Path) -> Path:
+    """A folder of pictures: class/*.png."""
+    images, labels = noise(60, 0)
+    for i, (image, label) in enumerate(zip(images, labels, strict=True)):
+        place = here / "pictures" / ("red", "green", "blue")[label]
+        place.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(place / f"{i}.png")
+    return here / "pictures"
+
+
+def test_every_verb_twice_in_a_session(folder: Path, small: dict[str, Any]) -> None:
+    first = tinysight.train(folder, **small)
+    again = tinysight.train(folder, **small)
+    assert (first.path.name, again.path.name) == ("pictures-quick-001", "pictures-quick-002")
+    for run in (first, tinysight.load("pictures-quick-001")):
+        for _ in range(2):
+            found = run.evaluate("test")
+            assert found.metrics.top1.n == len(found.labels) == len(found.ids) == len(found.files)
+            assert [p.top[0][0] for p in run.predict([folder / "red" / "0.png"])] == ["red"]
+            assert run.report().read_text().startswith("<!doctype html>")
+    assert len(first.folder.test_reads()) == 4
+    one, two = first.model().state_dict(), again.model().state_dict()
+    assert all(torch.equal(one[k], two[k]) for k in one)
+
+
+def test_arrays_tensors_and_torch_data_sets_are_one(small: dict[str, Any]) -> None:
+    train, test = noise(90, 0), noise(30, 1)
+    classes = ["red", "green", "blue"]
+    by_arrays = tinysight.load_data(train, test=test, classes=classes, layout="nhwc")
+    tensors = TensorDataset(torch.from_numpy(train[0]), torch.from_numpy(train[1]))
+    by_dataset = tinysight.load_data(tensors, test=test, classes=classes, layout="nhwc")
+    assert by_arrays.fingerprints == by_dataset.fingerprints
+    runs = [tinysight.train(d, evaluate_test=True, **small) for d in (by_arrays, by_dataset)]
+    assert runs[0].folder.load_checkpoint("best").tensors.keys()
+    files = [r.folder.read_json("checkpoints/best")["files"] for r in runs]
+    assert files[0] == files[1]
+
+
+def test_data_that_was_in_memory_is_asked_for_again(small: dict[str, Any]) -> None:
+    run = tinysight.train(tinysight.load_data(noise(90, 0), layout="nhwc"), **small)
+    run.evaluate("validation")
+    with pytest.raises(DataError, match="was in memory when it was trained"):
+        tinysight.load(run.path).evaluate("validation")
+
+
+def test_data_that_has_changed_since_is_refused(folder: Path, small: dict[str, Any]) -> None:
+    run = tinysight.train(folder, **small)
+    Image.new("RGB", (8, 8), "red").save(folder / "red" / "more.png")
+    with pytest.raises(DataError, match=r"is not what .* was trained on: another fingerprint for"):
+        tinysight.load(run.path).evaluate("validation")
+
+
+def test_a_set_without_a_test_split_says_so(folder: Path, small: dict[str, Any]) -> None:
+    data = tinysight.load_data(folder).with_splits(test=None)
+    with pytest.raises(UsageError, match="--evaluate-test: pictures has no test split"):
+        tinysight.train(data, evaluate_test=True, **small)
+    assert not Path("runs").exists()
+    run = tinysight.train(data, **small)
+    with pytest.raises(UsageError, match="pictures has no test split; evaluate on validation"):
+        run.evaluate("test")
+
+
+def test_a_notebook_shows_the_run(folder: Path, small: dict[str, Any]) -> None:
+    run = tinysight.train(folder, **small)
+    page = run._repr_html_()
+    assert "validation accuracy" in page
+    assert page.count("<svg") == 1
+    assert "validation accuracy" in str(run)
+    assert str(run.path) in str(run)
+    assert "Run" in repr(run)
+
+
+def test_in_ipython_a_run_is_shown_as_html(folder: Path, small: dict[str, Any]) -> None:
+    from IPython.core.formatters import DisplayFormatter
+
+    run = tinysight.train(folder, **small)
+    shown, _ = DisplayFormatter().format(run)
+    assert "<svg" in shown["text/html"]
+
+
+def test_pictures_of_every_kind_are_predicted(folder: Path, small: dict[str, Any]) -> None:
+    run = tinysight.train(folder, **small)
+    file = folder / "red" / "0.png"
+    array = np.asarray(Image.open(file))
+    answers = [run.predict(p)[0].top for p in (file, str(file), file.read_bytes(), array)]
+    answers.append(run.predict(Image.open(file))[0].top)
+    assert all(a == answers[0] for a in answers)
+    assert len(run.predict(folder)) == 60
+    assert len(run.predict([folder / "red", array])) == 21
+
+
+def test_the_plan_says_what_will_be_done(folder: Path) -> None:
+    ready = tinysight.plan(folder, epochs=3, batch_size=16, model="resnet9")
+    said = str(ready)
+    for part in (
+        "49 train",
+        "8x8x3, 3 classes",
+        "resnet9",
+        "3 epochs of 4 steps",
+        "batch 16",
+        "stem",
+    ):
+        assert part in said, part
+
+
+def test_recipes_can_be_names_files_and_values(
+    folder: Path, here: Path, small: dict[str, Any]
+) -> None:
+    recipe = tinysight.RECIPES["linear"](Facts()).override("epochs", 1)
+    recipe = recipe.override("batch_size", 16)
+    (here / "mine.json").write_text(recipe.to_json())
+    runs = [
+        tinysight.train(folder, r, quiet=True) for r in (recipe, "mine.json", here / "mine.json")
+    ]
+    files = [r.folder.read_json("checkpoints/best")["files"] for r in runs]
+    assert files[0] == files[1] == files[2]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: tinysight.load("nowhere"),
+        lambda: tinysight.load_data("nowhere"),
+        lambda: tinysight.train("digits", epochs=0),
+        lambda: tinysight.train("digits", "quik"),
+        lambda: tinysight.load_data("digits", sise=3),
+        lambda: tinysight.load_data("digits", size=2),
+    ],
+)
+def test_refusals_have_one_root(call: Callable[[], object]) -> None:
+    with pytest.raises(TinysightError):
+        call()
+
+
+def test_a_misspelled_argument_is_named() -> None:
+    with pytest.raises(
+        UnknownName, match="unknown argument of load_data 'sise'; did you mean 'size"
+    ):
+        tinysight.load_data("digits", sise=3)

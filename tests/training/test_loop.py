@@ -104,7 +104,18 @@ def test_training_stops_early(run: Runner, toy: DataSet, small: Recipe, tmp_path
     folder = run(toy, recipe, tmp_path / "run")
     assert len(folder.metrics()) == 3
     assert folder.load_checkpoint("last").state["stopped"] == "early"
-    assert folder.load_checkpoint("best").state["epoch"] == 1
+
+
+def test_of_equal_accuracies_the_lowest_loss_is_best(
+    run: Runner, toy: DataSet, small: Recipe, tmp_path: Path
+) -> None:
+    folder = run(toy, small.override("epochs", 12), tmp_path / "run")
+    rows = folder.metrics()
+    top = max(r["validation_accuracy"] for r in rows)
+    equal = [r for r in rows if r["validation_accuracy"] == top]
+    assert len(equal) > 1
+    chosen = min(equal, key=lambda r: r["validation_loss"])
+    assert folder.load_checkpoint("best").state["epoch"] == chosen["epoch"] > equal[0]["epoch"]
 
 
 def test_a_loss_that_leaves_the_numbers_stops_the_run(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -43,7 +44,9 @@ def fit(
 ) -> None:
     """Train `model` by `recipe` and leave metrics.csv and the checkpoints in the run folder.
 
-    The best checkpoint is the one of highest validation accuracy, the first of equals. With
+    The best checkpoint is the one of highest validation accuracy, of equals that of lowest
+    validation loss: on a few hundred pictures many epochs are equal, the early ones less settled.
+    `recipe.patience` waits for the accuracy alone. With
     `recipe.ema` the averaged weights are what is measured and saved. Equal arguments on one
     machine give equal weights: order, augmentation and dropout are functions of the seed and
     the position alone, and the global generators are left as found.
@@ -70,8 +73,8 @@ def fit(
     mixing = recipe.augment.mixup > 0 or recipe.augment.cutmix > 0
     per_epoch = steps(n, recipe.batch_size)
     total = per_epoch * recipe.epochs
-    step = best_epoch = 0
-    best_accuracy = -1.0
+    step = best_epoch = risen_epoch = 0
+    best = (-1.0, -math.inf)
     rate = recipe.optim.lr
 
     def save(tags: tuple[str, ...], epoch: int, row: dict[str, float], stopped: str | None) -> None:
@@ -160,10 +163,12 @@ def fit(
                 "pictures_per_second": n / seconds,
                 "seconds": time.perf_counter() - started,
             }
-            better = validation_accuracy > best_accuracy
+            if validation_accuracy > best[0]:
+                risen_epoch = epoch
+            better = (validation_accuracy, -validation_loss) > best
             if better:
-                best_accuracy, best_epoch = validation_accuracy, epoch
-            waited = epoch - best_epoch
+                best, best_epoch = (validation_accuracy, -validation_loss), epoch
+            waited = epoch - risen_epoch
             early = recipe.patience is not None and waited >= recipe.patience
             stopped = "completed" if epoch == recipe.epochs else "early" if early else None
             folder.append_metrics(row)

@@ -381,15 +381,22 @@ def test_the_whole_recipe_is_on_the_page(run, undrawn):
 def test_what_was_read_is_said_in_words(run, undrawn):
     folder = run()
     data = folder.read_json("data")
-    data["source"] |= {
-        "sizes": [{"height": 8, "width": 8, "n": 17}, {"height": 9, "width": 8, "n": 2}],
+    data["source"] = {
+        "kind": "folder",
+        "path": "/home/somebody/secret",
+        "origin": "pictures",
+        "sizes": [{"height": 8, "width": w, "n": 1700 + w} for w in range(8, 14)],
+        "distinct_sizes": 40,
         "modes": {"L": 17, "RGB": 2},
-        "files": [f"{i}.png" for i in range(9)],
-        "nothing": None,
+        "formats": {},
+        "unreadable": ["a.png", "b.png"],
+        "splits": {"validation": "cut from train", "test": "own"},
     }
     folder.write_json("data", data)
     said = report(folder).text
-    assert "Source, sizes height 8, width 8, n 17; height 9, width 8, n 2" in said
-    assert "Source, modes L 17, RGB 2" in said
-    assert "5.png and 3 more" in said
-    assert "Source, nothing" not in said
+    assert "Sizes found 8x8 (1,708), 8x9 (1,709), 8x10 (1,710), 8x11 (1,711), and 36 more" in said
+    assert "Modes found L (17), RGB (2)" in said
+    assert "Unreadable, left out 2" in said
+    assert "Splits validation: cut from train, test: own" in said
+    assert "Formats found" not in said
+    assert "secret" not in said

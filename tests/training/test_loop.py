@@ -134,7 +134,7 @@ class Stopping(Progress):
         super().__init__(quiet=True)
         self.number = number
 
-    def step(self, step: int, epoch: int, loss: float, accuracy: float) -> None:
+    def step(self, step: int, epoch: int, loss: float, accuracy: float, speed: float) -> None:
         if step == 12:
             os.kill(os.getpid(), self.number)
 

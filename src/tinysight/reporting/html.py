@@ -21,6 +21,7 @@ from tinysight.training.progress import duration
 __all__ = ["write_report"]
 
 SHOWN = 24  # cards a gallery
+SIZES = 4  # of pictures, before the rest is only counted
 
 
 def write_report(folder: RunFolder) -> Path:
@@ -122,20 +123,28 @@ def _counts(data: Mapping[str, Any]) -> list[tuple[str, list[int]]]:
 
 
 def _source(source: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """What was read, as names and texts; long lists are cut."""
+    """What was read, as names and texts; where it lay on this machine is nobody else's business."""
+    sizes = [f"{s['height']}x{s['width']} ({s['n']:,})" for s in source.get("sizes") or []]
+    more = source.get("distinct_sizes", len(sizes)) - SIZES
+    if more > 0:
+        sizes = [*sizes[:SIZES], f"and {more:,} more"]
+    cuts = source.get("splits") or {}
+    facts = {
+        "Read from": source.get("kind"),
+        "Label": source.get("label"),
+        "Sizes found": ", ".join(sizes),
+        "Modes found": _counted(source.get("modes")),
+        "Formats found": _counted(source.get("formats")),
+        "Unreadable, left out": f"{len(source['unreadable']):,}"
+        if source.get("unreadable")
+        else None,
+        "Splits": ", ".join(f"{split}: {how}" for split, how in cuts.items()),
+    }
+    return [(name, str(value)) for name, value in facts.items() if value]
 
-    def text(value: Any) -> str:
-        if isinstance(value, dict):
-            value = [f"{key} {text(inner)}" for key, inner in value.items()]
-        if isinstance(value, list):
-            more = f" and {len(value) - 6} more" if len(value) > 6 else ""
-            between = "; " if any(isinstance(v, dict) for v in value) else ", "
-            return between.join(text(v) for v in value[:6]) + more
-        return str(value)
 
-    return [
-        (key.replace("_", " "), text(v)) for key, v in source.items() if v not in (None, [], {}, "")
-    ]
+def _counted(found: Mapping[str, int] | None) -> str:
+    return ", ".join(f"{name} ({n:,})" for name, n in (found or {}).items())
 
 
 def _galleries(main: Evaluated | None) -> dict[str, list[Mapping[str, Any]]]:

@@ -135,7 +135,8 @@ def fit(
                 if step % LOOK_EVERY == 0 or step % per_epoch == 0:
                     if not tally.finite():
                         raise Diverged(_diverged(step, epoch, rate, folder, best_epoch))
-                    progress.step(step, epoch, tally.loss(), tally.accuracy())
+                    speed = tally.n / (time.perf_counter() - epoch_started)
+                    progress.step(step, epoch, tally.loss(), tally.accuracy(), speed)
                 if stop.signal:
                     save(("last",), epoch, {}, "interrupted")
                     raise Interrupted(

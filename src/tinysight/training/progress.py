@@ -30,6 +30,7 @@ class Progress:
         self._first: tuple[float, int] | None = None
         self._expected = False
         self._line_at = 0.0
+        self._validation = ""
 
     def say(self, text: str) -> None:
         """Print a line that stays."""
@@ -38,7 +39,7 @@ class Progress:
     @contextmanager
     def training(self, total: int) -> Iterator[None]:
         """Show a training of `total` steps while entered."""
-        self._total, self._first, self._expected = total, None, False
+        self._total, self._first, self._expected, self._validation = total, None, False, ""
         self._line_at = time.perf_counter()
         if not self.console.is_terminal:
             yield
@@ -66,8 +67,8 @@ class Progress:
         with Bars(*columns, console=self.console, transient=True) as counter.bars:
             yield counter
 
-    def step(self, step: int, epoch: int, loss: float, accuracy: float) -> None:
-        """Show a step, with the running loss and accuracy of its epoch."""
+    def step(self, step: int, epoch: int, loss: float, accuracy: float, speed: float) -> None:
+        """Show a step: the running loss and accuracy of its epoch, `speed` in pictures/s."""
         now = time.perf_counter()
         if self._first is None:
             self._first = (now, step)
@@ -81,7 +82,8 @@ class Progress:
             self.say(f"expected: about {duration(left)} more")
         text = (
             f"epoch {epoch}  step {step}/{self._total}  loss {loss:.3f}  "
-            f"accuracy {accuracy:.1%}  {duration(left)} left"
+            f"accuracy {accuracy:.1%}{self._validation}  {speed:,.0f} pictures/s  "
+            f"{duration(left)} left"
         )
         if self._bars is not None:
             self._bars.update(self._task, completed=step, description=text)
@@ -92,6 +94,7 @@ class Progress:
     def epoch(self, row: Mapping[str, float], *, better: bool) -> None:
         """Print an epoch's line; `better` marks a new best."""
         self._line_at = time.perf_counter()
+        self._validation = f"  validation {row['validation_accuracy']:.1%}"
         self.say(
             f"epoch {row['epoch']:>3.0f}  loss {row['train_loss_running']:.3f}  "
             f"accuracy {row['train_accuracy_running']:.1%} running, "

@@ -1,5 +1,6 @@
 """The stages put together, from Python."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import tinysight
 from tinysight.errors import DataError, TinysightError, UnknownName, UsageError
 from tinysight.recipe import Facts
 
+FIVE: Any = 5
 Arrays = tuple[NDArray[np.uint8], NDArray[np.int64]]
 
 
@@ -87,7 +89,7 @@ def test_data_that_was_in_memory_is_asked_for_again(small: dict[str, Any]) -> No
 def test_data_that_has_changed_since_is_refused(folder: Path, small: dict[str, Any]) -> None:
     run = tinysight.train(folder, **small)
     Image.new("RGB", (8, 8), "red").save(folder / "red" / "more.png")
-    with pytest.raises(DataError, match=r"is not what .* was trained on: another fingerprint for"):
+    with pytest.raises(DataError, match=r"is not what .* was trained on: it differs in train"):
         tinysight.load(run.path).evaluate("validation")
 
 
@@ -178,3 +180,95 @@ def test_a_misspelled_argument_is_named() -> None:
         UnknownName, match="unknown argument of load_data 'sise'; did you mean 'size"
     ):
         tinysight.load_data("digits", sise=3)
+
+
+def test_a_data_set_read_otherwise_is_read_so_again(folder: Path, small: dict[str, Any]) -> None:
+    data = tinysight.load_data(folder, split_seed=5, size=12, validation_share=0.3)
+    run = tinysight.train(data, **small)
+    assert run.recipe.data == data.settings
+    again = tinysight.load(run.path)
+    assert again.data().validation.ids == data.validation.ids
+    assert again.evaluate().probabilities.tolist() == run.evaluate().probabilities.tolist()
+
+
+def test_fields_that_come_too_late_are_refused(folder: Path, small: dict[str, Any]) -> None:
+    data = tinysight.load_data(folder, split_seed=5)
+    with pytest.raises(UsageError, match="data.size=32 comes too late: the data set was read with"):
+        tinysight.train(data, **{**small, "data.size": 32})
+    tinysight.train(data, **{**small, "data.split_seed": 5})
+
+
+def test_an_altered_data_set_is_no_longer_its_source(folder: Path, small: dict[str, Any]) -> None:
+    data = tinysight.load_data(folder)
+    part = data.with_splits(train=data.train.take(torch.arange(20)))
+    run = tinysight.train(part, **small)
+    assert run.folder.read_json("data")["fingerprints"] == {}
+    with pytest.raises(DataError, match="was in memory when it was trained"):
+        tinysight.load(run.path).evaluate()
+
+
+def test_renamed_classes_are_another_data_set(folder: Path, small: dict[str, Any]) -> None:
+    run = tinysight.train(folder, **small)
+    (folder / "red").rename(folder / "scarlet")
+    with pytest.raises(DataError, match="the class names"):
+        tinysight.load(run.path).evaluate()
+
+
+def test_file_names_need_not_be_text(folder: Path, small: dict[str, Any]) -> None:
+    (folder / "red" / "0.png").rename(folder / "red" / os.fsdecode(b"\xff\xfe.png"))
+    run = tinysight.train(folder, **small)
+    for split in ("validation", "test"):
+        run.evaluate(split)
+    assert run.report().exists()
+    assert len(run.predict(folder)) == 60
+
+
+def test_a_bad_picture_is_left_out_where_asked(folder: Path, small: dict[str, Any]) -> None:
+    (folder / "red" / "bad.png").write_text("no picture")
+    with pytest.raises(DataError, match="bad.png"):
+        tinysight.train(folder, **small)
+    run = tinysight.train(folder, skip_bad=True, **small)
+    assert tinysight.load(run.path).evaluate().metrics.top1.n == 5
+
+
+def test_batches_are_taken_apart(folder: Path, small: dict[str, Any]) -> None:
+    run = tinysight.train(folder, **small)
+    images, _ = noise(4, 3)
+    one = [run.predict(image)[0].top for image in images]
+    for batch in (images, torch.from_numpy(images), [images[:2], images[2:]]):
+        found = [p.top for p in run.predict(batch)]
+        assert [[c for c, _ in top] for top in found] == [[c for c, _ in top] for top in one]
+        np.testing.assert_allclose([top[0][1] for top in found], [top[0][1] for top in one], 1e-5)
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        (lambda: tinysight.train("digits", FIVE), "recipe must be a name, a path or a Recipe"),
+        (lambda: tinysight.load(FIVE), "run must be a name or a path, got int"),
+        (lambda: tinysight.load_data("digits", settings=None), "unknown argument of load_data"),
+    ],
+)
+def test_wrong_types_are_refused(call: Callable[[], object], text: str) -> None:
+    with pytest.raises(UsageError, match=text):
+        call()
+
+
+def test_top_is_a_whole_number(folder: Path, small: dict[str, Any]) -> None:
+    run = tinysight.train(folder, **small)
+    for top in (0, -1, 1.5, True):
+        with pytest.raises(UsageError, match="top must be a whole number of 1 or more, got"):
+            run.predict(folder, top=top)  # pyright: ignore[reportArgumentType]
+
+
+def test_what_can_be_refused_is_refused_before_the_data_is_read(here: Path) -> None:
+    (here / "full").mkdir()
+    (here / "full" / "file").touch()
+    for wrong, text in (
+        ({"out": "full"}, "is not empty"),
+        ({"device": "gpu"}, "device must be one of"),
+        ({"init": "nowhere"}, "unknown run 'nowhere'"),
+        ({"model": "resnet19"}, "unknown model"),
+    ):
+        with pytest.raises(UsageError, match=text):
+            tinysight.train("no such data", **wrong)  # pyright: ignore[reportArgumentType]

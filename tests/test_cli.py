@@ -3,15 +3,22 @@
 import csv
 import io
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
+import torch
 from PIL import Image
 
-from tinysight import __version__
+from tinysight import __version__, api
 from tinysight.cli import main
+from tinysight.evaluation.predict import Prediction
+from tinysight.run import RunFolder
 
 
 class Said(NamedTuple):
@@ -81,7 +88,11 @@ def test_help_names_every_verb(cli: Cli) -> None:
             2,
             "batch_size must be less than or equal to 65536",
         ),
-        (["train", "digits", "batch_size=5000"], 2, "batch_size (5000) is above the"),
+        (
+            ["train", "digits", "batch_size=5000"],
+            2,
+            "batch_size (5000) is above the 1455 training pictures; use at most",
+        ),
         (["train", "digits", "seed=-1"], 2, "seed must be greater than or equal to 0"),
         (
             ["train", "digits", "model=resnet19"],
@@ -179,7 +190,7 @@ def test_evaluate_prints_classes_and_counts_reads_of_the_test_labels(
     said = cli("evaluate", trained)
     assert said.out.startswith("validation accuracy ")
     assert "macro mean" in said.out
-    before = len(json.loads((trained / "evaluation" / "test_reads.json").read_text()))
+    before = len(RunFolder.open(trained).test_reads())
     assert f"test labels read {before + 1} times" in cli("evaluate", trained, "--split", "test").out
     values = json.loads(cli("evaluate", trained, "--json").out)
     assert 0 <= values["metrics"]["top1"]["low"] <= values["metrics"]["top1"]["high"] <= 1
@@ -222,7 +233,10 @@ def test_predict_names_what_it_cannot_read_and_does_the_rest(
 
 @pytest.mark.parametrize(
     ("words", "text"),
-    [(["--top", "0"], "top must be 1 or more, got 0"), ([], "no picture to classify")],
+    [
+        (["--top", "0"], "top must be a whole number of 1 or more, got 0"),
+        ([], "no picture to classify"),
+    ],
 )
 def test_predict_refuses(
     words: list[str], text: str, cli: Cli, trained: Path, tmp_path: Path
@@ -261,3 +275,251 @@ def test_data_is_listed_inspected_and_drawn(cli: Cli, tmp_path: Path) -> None:
     )
     with Image.open(out) as picture:
         assert picture.size[0] > 300
+
+
+def test_a_wrong_verb_of_data_is_named_with_its_neighbours(cli: Cli) -> None:
+    said = cli("data", "lst")
+    text = "unknown verb 'data lst'; did you mean 'list'? Known: info, list, preview"
+    assert (said.code, said.err) == (2, f"error: {text}\n")
+    assert "unknown verb 'trian'; did you mean 'train'?" in cli("--debug", "trian", "digits").err
+
+
+@pytest.mark.parametrize("words", [[], ["data"], ["--debug"]])
+def test_without_a_verb_the_help_is_shown(words: list[str], cli: Cli) -> None:
+    said = cli(*words)
+    assert (said.code, said.err) == (2, "")
+    assert "Commands" in said.out
+
+
+@pytest.mark.parametrize("word", ["skip_bad=1", "progress=1", "cache=1", "optim.lr=1", "data.x=1"])
+def test_info_takes_the_fields_of_data_alone(word: str, cli: Cli) -> None:
+    said = cli("data", "info", "digits", word)
+    assert said.code == 2
+    assert f"unknown field of data {word.partition('=')[0]!r}" in said.err
+    assert "Known: label, size, split_seed, test_share, validation_share" in said.err
+
+
+def test_info_reads_the_values_of_fields_as_a_recipe_does(cli: Cli) -> None:
+    for words in (["size=16"], ["data.size=16", "label=none"]):
+        assert json.loads(cli("data", "info", "digits", "--json", *words).out)["shape"][:2] == [
+            16,
+            16,
+        ]
+    assert "did you mean 'size'" in cli("data", "info", "digits", "sise=16").err
+    wrong = cli("data", "info", "digits", "size=2")
+    assert (wrong.code, "data.size must be greater than or equal to 4" in wrong.err) == (2, True)
+
+
+@pytest.fixture
+def spoilt(tmp_path: Path) -> Path:
+    """Two classes of ten pictures each, and one more file that is no picture."""
+    for label in ("bird", "cat"):
+        (tmp_path / "spoilt" / label).mkdir(parents=True)
+        for i in range(10):
+            picture = Image.effect_noise((8, 8), 60)
+            picture.save(tmp_path / "spoilt" / label / f"{i}.png")
+    (tmp_path / "spoilt" / "cat" / "bad.png").write_text("no picture")
+    return tmp_path / "spoilt"
+
+
+@pytest.mark.parametrize(
+    "words", [["train", "--dry-run"], ["data", "info"], ["data", "preview", "--out", "x.png"]]
+)
+def test_unreadable_pictures_are_left_out_when_asked(
+    words: list[str], cli: Cli, spoilt: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(spoilt.parent)
+    refused = cli(*words, spoilt)
+    assert (refused.code, "bad.png" in refused.err) == (3, True)
+    assert cli(*words, spoilt, "--skip-bad").code == 0
+
+
+EVIL = "\x1b[31mred\x07\x9b"
+ESCAPED = r"\x1b[31mred\x07\x9b"
+
+
+def test_names_reach_no_terminal_raw(
+    cli: Cli, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = [
+        Prediction(f"{EVIL}a.png", ((f"{EVIL}class", 0.9),), notes=(f"{EVIL} note",)),
+        Prediction("b\udc80.png", (), error=f"{EVIL} is not a picture"),
+    ]
+    monkeypatch.setattr(api, "predict", lambda *a, **k: found)
+    table, rows = cli("predict", trained, "x.png"), cli("predict", trained, "x.png", "--csv")
+    for said in (table, rows):
+        assert not {"\x1b", "\x07", "\x9b", "\udc80"} & set(said.out + said.err)
+    assert f"{ESCAPED}a.png" in table.out
+    assert f"{ESCAPED}class 90.0%" in table.out
+    assert f"{ESCAPED}a.png: {ESCAPED} note\n" in table.err
+    assert rf"b\udc80.png: {ESCAPED} is not a picture" in table.err
+    assert rf"b\udc80.png,,,,{ESCAPED} is not a picture" in rows.out
+    assert json.loads(cli("predict", trained, "x.png", "--json").out)[0]["picture"][:4] == EVIL[:4]
+
+
+def test_class_names_of_an_evaluation_reach_no_terminal_raw(
+    cli: Cli, trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = api.evaluate(trained)
+    classes = [replace(c, name=f"{EVIL}{c.name}") for c in found.metrics.classes]
+    names = tuple(c.name for c in classes)
+    wicked = replace(found, metrics=replace(found.metrics, classes=tuple(classes)))
+    monkeypatch.setattr(api, "evaluate", lambda *a, **k: wicked)
+    said = cli("evaluate", trained)
+    assert said.code == 0
+    assert "\x1b" not in said.out
+    assert names[0].replace(EVIL, ESCAPED) in said.out
+    assert "most confused: " in said.out
+
+
+@pytest.mark.parametrize("words", [["train", "--dry-run"], ["data", "info"]])
+def test_names_of_folders_reach_no_terminal_raw(words: list[str], cli: Cli, spoilt: Path) -> None:
+    (spoilt / "bird").rename(spoilt / EVIL)
+    said = cli(*words, spoilt.rename(spoilt.parent / EVIL), "--skip-bad")
+    assert said.code == 0
+    assert not {"\x1b", "\x07", "\x9b"} & set(said.out + said.err)
+
+
+def test_an_error_reaches_no_terminal_raw_and_stays_one_line(cli: Cli) -> None:
+    said = cli("data", "info", f"./{EVIL}\n" + "x" * 200)
+    assert said.code == 2
+    assert said.err.count("\n") == 1
+    assert "\x1b" not in said.err
+    assert "x" * 200 in said.err
+    said = cli("train", "digits", "--recipe", f"{EVIL}.json")
+    assert f"cannot read the recipe {ESCAPED}.json" in said.err
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (OSError(28, "No space left on device", "a/b"), "No space left on device: a/b"),
+        (PermissionError(13, "Permission denied", b"c"), "Permission denied: c"),
+        (OSError("odd"), "odd"),
+        (MemoryError(), "out of memory: an allocation failed; use a smaller batch_size"),
+        (
+            torch.OutOfMemoryError("CUDA out of memory.\nmore"),
+            "out of memory: CUDA out of memory.; use a smaller batch_size",
+        ),
+        (
+            RuntimeError("DefaultCPUAllocator: not enough memory"),
+            "out of memory: DefaultCPUAllocator: not enough memory; use a smaller batch_size",
+        ),
+        (
+            RuntimeError("can't allocate memory: you tried"),
+            "out of memory: can't allocate memory: you tried; use a smaller batch_size",
+        ),
+    ],
+    ids=lambda v: v if isinstance(v, str) else type(v).__name__,
+)
+def test_what_the_machine_lacks_is_said_in_one_line(
+    error: Exception, text: str, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(api, "report", fail)
+    said = cli("report", "x")
+    assert (said.code, said.err) == (5, f"error: {text}\n")
+
+
+def test_torch_says_that_memory_is_out_as_we_expect(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api, "report", lambda _: torch.empty(2**60, dtype=torch.uint8))
+    said = cli("report", "x")
+    assert said.code == 5
+    assert said.err.startswith("error: out of memory: ")
+
+
+def test_a_fault_of_ours_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: object) -> None:
+        raise RuntimeError("a fault")
+
+    monkeypatch.setattr(api, "report", fail)
+    with pytest.raises(RuntimeError, match="a fault"):
+        main(["report", "x"])
+
+
+def test_an_interruption_is_said(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(api, "report", fail)
+    said = cli("report", "x")
+    assert (said.code, said.err) == (130, "error: interrupted\n")
+
+
+@pytest.fixture(params=["", "1"], ids=["buffered", "unbuffered"])
+def started(request: pytest.FixtureRequest) -> Callable[..., subprocess.Popen[bytes]]:
+    """The command as a process; with a buffer, what fails to be written fails at the exit."""
+
+    def start(*words: str, stdout: Any) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "tinysight", *words],
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+            env=os.environ | {"PYTHONUNBUFFERED": request.param},
+        )
+
+    return start
+
+
+@pytest.mark.parametrize(
+    "words", [["recipes", "--schema"], ["data", "list", "--json"], ["recipes"], ["--help"]]
+)
+def test_a_broken_pipe_is_quiet(
+    words: list[str], started: Callable[..., subprocess.Popen[bytes]]
+) -> None:
+    # Its reading end is closed before the start: `| head -1` may or may not have read all by then.
+    reading, writing = os.pipe()
+    os.close(reading)
+    with started(*words, stdout=writing) as process:
+        os.close(writing)
+        _, err = process.communicate(timeout=120)
+    assert (process.returncode, err) == (141, b"")
+
+
+def test_the_first_line_is_enough_for_a_reader(
+    started: Callable[..., subprocess.Popen[bytes]],
+) -> None:
+    with started("recipes", "--schema", stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline() == b"{\n"
+        process.stdout.close()
+        assert process.stderr.read() == b""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_a_full_disk_under_standard_output_is_said(
+    started: Callable[..., subprocess.Popen[bytes]],
+) -> None:
+    with (
+        Path("/dev/full").open("wb") as full,
+        started("data", "list", "--json", stdout=full) as process,
+    ):
+        _, err = process.communicate(timeout=120)
+    assert (process.returncode, err) == (5, b"error: No space left on device\n")
+
+
+def test_an_output_that_is_a_file_is_refused_before_the_data_is_read(
+    cli: Cli, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    said = cli("train", "/no/such/data", "--out", tmp_path / "file")
+    assert (said.code, "is a file; name a new or empty folder" in said.err) == (2, True)
+
+
+def test_an_output_folder_that_cannot_be_made_is_said(cli: Cli, nobody: Path) -> None:
+    (nobody / "closed").mkdir(mode=0o500)
+    said = cli("train", "digits", "epochs=1", "model=linear", "-q", "--out", nobody / "closed/run")
+    assert (said.code, "Permission denied" in said.err) == (5, True)
+    assert said.err.count("\n") == 1
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
+def test_a_gpu_that_is_not_here_is_refused(cli: Cli) -> None:
+    said = cli("train", "digits", "--device", "cuda")
+    text = "device cuda was asked for, but torch finds none here; use --device auto"
+    assert (said.code, text in said.err) == (2, True)

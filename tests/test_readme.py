@@ -41,15 +41,18 @@ def test_every_picture_and_link_inside_is_there() -> None:
             assert (ROOT / name).exists(), name
 
 
-def test_the_tree_names_what_is_there() -> None:
-    tree = blocks("text")[-1]
-    named = set(re.findall(r"(\w+(?:\.py|/))(?=\s)", tree))
+def test_the_tree_names_every_file_with_a_phrase() -> None:
+    named = dict(re.findall(r"^ +([\w.]+/?) +(\S.*)$", blocks("text")[-1], flags=re.MULTILINE))
     here = {
         p.name + ("/" if p.is_dir() else "")
-        for p in (ROOT / "src" / "tinysight").iterdir()
-        if (p.suffix == ".py" or p.is_dir()) and not p.name.startswith("_")
+        for p in (ROOT / "src" / "tinysight").rglob("*")
+        if (p.suffix in (".py", ".j2") or p.is_dir()) and not p.name.startswith("__")
     }
-    assert here <= named
+    assert here == set(named)
+
+
+def test_nothing_is_left_open() -> None:
+    assert "@" not in README
 
 
 def test_the_python_blocks_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -75,6 +75,11 @@ def test_a_bare_name_chooses_the_model_and_drops_the_other_s_options() -> None:
         ("optim.name", "lion", "optim.name must be 'sgd', 'adam' or 'adamw', got 'lion'"),
         ("optim.betas", (0.9, 1.5), r"optim.betas must lie in \[0, 1\), got \[0.9, 1.5\]"),
         ("format", 2, "format must be 1, got 2"),
+        ("loss.class_weights", [1, -1], r"must be 0 or more, at least one .*got \[1.0, -1.0\]"),
+        ("loss.class_weights", [0, 0], r"at least one of them above 0, got \[0.0, 0.0\]"),
+        ("loss.class_weights", [], r"at least one of them above 0, got \[\]"),
+        ("loss.class_weights", "[1, NaN]", "loss.class_weights.1 must be a finite number"),
+        ("schedule.warmup", 1, "warmup has no effect with onecycle, whose rise is schedule.peak"),
     ],
 )
 def test_a_wrong_field_or_value_is_refused(path: str, value: object, text: str) -> None:
@@ -116,3 +121,32 @@ def test_changed_fields_are_named_with_their_defaults() -> None:
     assert Recipe().changed() == []
     recipe = Recipe(name="x").override("model.width", 8).override("optim.lr", 0.2)
     assert recipe.changed() == [("model.width", 8, None), ("optim.lr", 0.2, Recipe().optim.lr)]
+
+
+@pytest.mark.parametrize(
+    ("raw", "said"),
+    [
+        (b"\xff\xfe{}", "recipe.json is not a recipe: no UTF-8 text"),
+        (b"[" * 100_000, "recipe.json is not JSON: maximum recursion depth"),
+        (b"\xef\xbb\xbf{}", "recipe.json is not JSON: Unexpected UTF-8 BOM"),
+    ],
+)
+def test_a_file_that_is_no_recipe_is_refused_in_one_line(
+    raw: bytes, said: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "recipe.json"
+    file.write_bytes(raw)
+    with pytest.raises(RecipeError, match=said) as caught:
+        Recipe.from_json(file)
+    assert "\n" not in str(caught.value)
+    with pytest.raises(RecipeError, match="cannot read the recipe .*null byte"):
+        Recipe.from_json(Path("a\0b"))
+
+
+def test_fields_that_are_valid_only_together_may_come_in_any_order() -> None:
+    values = {"schedule.warmup": "1", "schedule.name": "cosine"}
+    found = Recipe().override_all(values)
+    assert (found.schedule.name, found.schedule.warmup) == ("cosine", 1.0)
+    assert Recipe().override_all(dict(reversed(values.items()))) == found
+    wide = Recipe().override_all({"model": "plain", "model.width": "8"}).model
+    assert (wide.name, wide.options) == ("plain", {"width": 8})

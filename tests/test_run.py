@@ -1,3 +1,7 @@
+import errno
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -7,6 +11,19 @@ from tinysight.errors import CheckpointError, ResourceError, UnknownName, UsageE
 from tinysight.recipe import Recipe
 from tinysight.run import RunFolder, write_atomic
 
+ROW = {
+    "epoch": 1.0,
+    "step": 8.0,
+    "learning_rate": 0.1,
+    "train_loss_running": 0.7,
+    "train_accuracy_running": 0.6,
+    "train_loss_clean": 0.6,
+    "train_accuracy_clean": 0.7,
+    "validation_loss": 0.5,
+    "validation_accuracy": 0.8,
+    "pictures_per_second": 100.0,
+    "seconds": 3.5,
+}
 WEIGHTS = {"a": torch.arange(6.0).reshape(2, 3), "b": torch.tensor(3)}
 
 
@@ -37,8 +54,10 @@ def test_an_unwritable_folder_is_a_resource_error(nobody: Path) -> None:
     closed.mkdir(mode=0o500)
     with pytest.raises(ResourceError, match=r"cannot make the run folder: .*Permission denied"):
         RunFolder.create("x", closed / "new")
+    with pytest.raises(ResourceError, match=r"cannot make the run folder: .*Permission denied"):
+        RunFolder.create("x", closed)
     with pytest.raises(ResourceError, match=r"cannot write .*recipe.json: Permission denied"):
-        RunFolder.create("x", closed).write_json("recipe", {})
+        RunFolder(closed).write_json("recipe", {})
 
 
 def test_a_run_is_found_by_path_and_by_name(
@@ -109,11 +128,11 @@ def test_json_that_is_none_is_refused(tmp_path: Path) -> None:
 
 def test_metrics_are_read_back_as_numbers(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
-    rows = [{"epoch": 1, "loss": 0.5}, {"epoch": 2, "loss": 0.25}]
+    rows = [ROW, ROW | {"epoch": 2.0, "validation_loss": 0.25}]
     for row in rows:
         folder.append_metrics(row)
     assert folder.metrics() == rows
-    assert folder.metrics_csv.read_text().splitlines()[0] == "epoch,loss"
+    assert folder.metrics_csv.read_text().splitlines()[0] == ",".join(ROW)
     with folder.metrics_csv.open("a") as file:
         file.write("3")
     assert folder.metrics() == rows
@@ -125,3 +144,114 @@ def test_reads_of_the_test_labels_are_counted(tmp_path: Path) -> None:
     assert folder.test_reads() == []
     assert [folder.count_test_read("evaluate"), folder.count_test_read("compare")] == [1, 2]
     assert [r["by"] for r in folder.test_reads()] == ["evaluate", "compare"]
+
+
+def test_a_row_on_a_full_disk_is_a_resource_error_and_the_rows_before_stand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = RunFolder(tmp_path)
+    folder.append_metrics(ROW)
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    said = r"cannot write .*metrics\.csv: No space left on device"
+    with pytest.raises(ResourceError, match=said):
+        folder.append_metrics(ROW | {"epoch": 2.0})
+    with pytest.raises(ResourceError, match=r"cannot write .*test_reads\.jsonl: No space left"):
+        folder.count_test_read("evaluate")
+    assert folder.metrics() == [ROW]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["evaluation", "metrics.csv"]
+
+
+def test_reads_at_once_are_all_counted(tmp_path: Path) -> None:
+    folder, start = RunFolder(tmp_path), threading.Barrier(8)
+
+    def read(_: int) -> None:
+        start.wait()
+        for _ in range(5):
+            folder.count_test_read("evaluate")
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(read, range(8)))
+    assert len(folder.test_reads()) == 40
+
+
+def test_one_of_several_trainers_gets_an_empty_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = threading.Barrier(4)
+    look = Path.iterdir
+
+    def slowly(path: Path):
+        found = list(look(path))
+        seen.wait(timeout=10)  # everyone has looked, and found nothing
+        return iter(found)
+
+    monkeypatch.setattr(Path, "iterdir", slowly)
+
+    def make(_: int) -> str:
+        try:
+            return RunFolder.create("x", tmp_path).name
+        except UsageError as error:
+            return str(error)
+
+    with ThreadPoolExecutor(4) as pool:
+        said = list(pool.map(make, range(4)))
+    assert sorted(said).count(tmp_path.name) == 1
+    assert sum("is not empty; name a new or empty folder" in s for s in said) == 3
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "a\0b", "x" * 5000])
+def test_a_name_that_no_file_system_takes_is_no_run(name: str) -> None:
+    with pytest.raises(UnknownName, match="unknown run '"):
+        RunFolder.open(name)
+    with pytest.raises(ResourceError, match="cannot make the run folder: "):
+        RunFolder.create("x", name)
+    with pytest.raises(ResourceError, match="cannot write "):
+        write_atomic(Path(name), "")
+
+
+def test_a_run_that_may_not_be_looked_into_says_so(nobody: Path) -> None:
+    (nobody / "run").mkdir(mode=0)
+    with pytest.raises(CheckpointError, match="run cannot be read: Permission denied"):
+        RunFolder.open(nobody / "run")
+
+
+@pytest.mark.parametrize(
+    ("stem", "name"),
+    [
+        ("../a/b\0c", "a-b-c-001"),
+        ("..", "run-001"),
+        ("a\\b:c", "a-b-c-001"),
+        ("x" * 300, "x" * 100 + "-001"),
+    ],
+)
+def test_the_name_of_a_data_set_is_made_fit_for_a_folder(
+    stem: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert RunFolder.create(stem).path == Path("runs") / name
+
+
+def test_a_file_has_the_rights_that_the_umask_leaves(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        write_atomic(tmp_path / "x", "new")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "x").stat().st_mode & 0o777 == 0o640
+
+
+def test_where_a_folder_cannot_be_opened_a_file_is_written_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, flags: int) -> int:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("tinysight.run.os.open", refuse)
+        patch.setattr("tinysight.run.WINDOWS", True)
+        write_atomic(tmp_path / "x", "new")
+    assert (tmp_path / "x").read_text() == "new"

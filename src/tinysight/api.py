@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from tinysight import data as datasets
@@ -20,8 +21,10 @@ from tinysight.evaluation import result
 from tinysight.evaluation.predict import Prediction
 from tinysight.evaluation.predict import predict as predict_pictures
 from tinysight.evaluation.result import Evaluation
+from tinysight.machine import choose_device
 from tinysight.models import Classifier, resolve
 from tinysight.models.restore import restore
+from tinysight.pictures.formats import READ, REFUSED
 from tinysight.recipe import Data, Facts, Recipe
 from tinysight.recipes import find
 from tinysight.reporting import notebook, theme, write_report
@@ -45,7 +48,6 @@ __all__ = [
 ]
 
 PREVIEWED = 6  # pictures whose augmentation is drawn
-PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
 
 
 @dataclass(eq=False)
@@ -71,7 +73,7 @@ class Run:
     @cached_property
     def classes(self) -> tuple[str, ...]:
         """The class names, in the order of the logits."""
-        return tuple(self.folder.read_json("data")["classes"])
+        return tuple(self.folder.data()["classes"])
 
     @property
     def history(self) -> list[dict[str, float]]:
@@ -125,7 +127,7 @@ def load_data(source: Any, **options: Any) -> DataSet:
     >>> digits.shape, len(digits.classes)
     ((32, 32, 1), 10)
     """
-    further = inspect.signature(datasets.load).parameters
+    further = set(inspect.signature(datasets.load).parameters) - {"source", "settings"}
     for key in options:
         if key not in Data.model_fields and key not in further:
             raise unknown("argument of load_data", key, [*Data.model_fields, *further])
@@ -138,15 +140,32 @@ def plan(
     data: Any,
     recipe: str | Path | Recipe = "quick",
     *,
+    out: str | Path | None = None,
     device: str = "auto",
+    skip_bad: bool = False,
     quiet: bool = False,
     **overrides: Any,
 ) -> Plan:
     """Read the data and build the model of a training without starting it.
 
-    Args as for `train`.
+    What can be refused is refused before the data is read. Args as for `train`.
     """
-    return _plan(data, recipe, overrides, device=device, progress=Progress(quiet=quiet))
+    # Once with the facts of no data set in particular, so that a wrong field is refused before
+    # anything is read; then with the facts of this one.
+    draft = _adapt(recipe, Facts(), overrides)
+    choose_device(device)
+    RunFolder.check(out)
+    if draft.init is not None:
+        RunFolder.open(draft.init)
+    if isinstance(data, DataSet):
+        _agree(draft.data, data, overrides)
+        overrides = {k: v for k, v in overrides.items() if not k.startswith("data.")}
+    else:
+        with Progress(quiet=quiet).counting("reading pictures") as counter:
+            data = datasets.load(data, draft.data, skip_bad=skip_bad, progress=counter)
+    facts = Facts(pictures=len(data.train), mirror=data.mirror)
+    fitted = _adapt(recipe, facts, overrides).model_copy(update={"data": data.settings})
+    return make_plan(data, fitted, device=device)
 
 
 def train(
@@ -156,6 +175,7 @@ def train(
     out: str | Path | None = None,
     device: str = "auto",
     evaluate_test: bool = False,
+    skip_bad: bool = False,
     quiet: bool = False,
     **overrides: Any,
 ) -> Run:
@@ -167,13 +187,14 @@ def train(
         out: the run folder, new or empty; without it the next free one below `runs/`.
         device: "auto", "cpu", "cuda" or "mps".
         evaluate_test: also evaluate on test after it; the read of the labels is counted.
+        skip_bad: leave unreadable pictures out rather than refuse the data set.
         overrides: recipe fields, dotted names by `**{"optim.lr": 0.2}`.
 
     Raises:
         TinysightError: see the tree in `tinysight.errors`.
     """
     progress = Progress(quiet=quiet)
-    ready = _plan(data, recipe, overrides, device=device, progress=progress)
+    ready = plan(data, recipe, out=out, device=device, skip_bad=skip_bad, quiet=quiet, **overrides)
     run = carry_out_and_report(ready, out=out, evaluate_test=evaluate_test, progress=progress)
     progress.say(str(run))
     return run
@@ -199,6 +220,8 @@ def load(run: str | Path) -> Run:
     Raises:
         UnknownName: there is no such run.
     """
+    if not isinstance(run, str | Path):
+        raise UsageError(f"run must be a name or a path, got {type(run).__name__}")
     return Run(RunFolder.open(run))
 
 
@@ -232,29 +255,30 @@ def predict(run: str | Path | Run, pictures: Any, *, top: int = 5) -> list[Predi
         UsageError: `top` is not positive, or there is no picture.
     """
     run = _run(run)
-    if top < 1:
-        raise UsageError(f"top must be 1 or more, got {top}")
-    many = (
-        list(pictures)
-        if isinstance(pictures, Sequence) and not isinstance(pictures, str | bytes)
-        else [pictures]
-    )
-    found = [p for given in many for p in _walk(given)]
+    if type(top) is not int or top < 1:
+        raise UsageError(f"top must be a whole number of 1 or more, got {top!r}")
+    found = [p for given in _many(pictures) for p in _walk(given)]
     if not found:
-        raise UsageError(f"no picture to classify; looked for {', '.join(PICTURES)}")
-    h, w, c = run.folder.read_json("data")["shape"]
+        endings = ", ".join(sorted(e[1:] for e in READ))
+        raise UsageError(f"no picture to classify; looked for files ending in {endings}")
+    h, w, c = run.folder.data()["shape"]
     return predict_pictures(run.model(), found, shape=(h, w, c), classes=run.classes, top=top)
 
 
 def preview(
-    data: Any, recipe: str | Path | Recipe = "quick", *, out: str | Path, **overrides: Any
+    data: Any,
+    recipe: str | Path | Recipe = "quick",
+    *,
+    out: str | Path,
+    skip_bad: bool = False,
+    **overrides: Any,
 ) -> Path:
     """Draw samples of each class and what the recipe's augmentation makes of some, as one PNG.
 
     Raises:
         ResourceError: `out` cannot be written.
     """
-    ready = _plan(data, recipe, overrides, device="cpu", progress=Progress())
+    ready = plan(data, recipe, device="cpu", skip_bad=skip_bad, **overrides)
     train = ready.data.train
     chosen = torch.arange(0, len(train), max(1, len(train) // PREVIEWED))[:PREVIEWED]
     pictures = train.images[chosen].permute(0, 3, 1, 2)
@@ -281,30 +305,35 @@ def _run(run: str | Path | Run) -> Run:
     return run if isinstance(run, Run) else load(run)
 
 
+def _many(pictures: Any) -> list[Any]:
+    """What was given as a list: a batch of arrays or tensors (n h w c) taken apart."""
+    if isinstance(pictures, torch.Tensor):
+        pictures = pictures.cpu().numpy()
+    if isinstance(pictures, np.ndarray):
+        return list(pictures) if pictures.ndim == 4 else [pictures]
+    if isinstance(pictures, Sequence) and not isinstance(pictures, str | bytes):
+        return [one for given in pictures for one in _many(given)]
+    return [pictures]
+
+
 def _walk(given: Any) -> list[Any]:
     """A folder's pictures, sorted; anything else itself."""
     if isinstance(given, str | Path) and Path(given).is_dir():
         files = (Path(root) / f for root, _, names in os.walk(given) for f in names)
-        return sorted(f for f in files if f.suffix.lower() in PICTURES)
+        return sorted(f for f in files if f.suffix.lower() in READ | REFUSED)
     return [given]
 
 
-def _plan(
-    data: Any,
-    recipe: str | Path | Recipe,
-    overrides: Mapping[str, Any],
-    *,
-    device: str,
-    progress: Progress,
-) -> Plan:
-    # Once with the facts of no data set in particular, so that a wrong field is refused before
-    # anything is read; then with the facts of this one.
-    draft = _adapt(recipe, Facts(), overrides)
-    if not isinstance(data, DataSet):
-        with progress.counting("reading pictures") as counter:
-            data = datasets.load(data, draft.data, progress=counter)
-    facts = Facts(pictures=len(data.train), mirror=data.mirror)
-    return make_plan(data, _adapt(recipe, facts, overrides), device=device)
+def _agree(asked: Data, data: DataSet, overrides: Mapping[str, Any]) -> None:
+    """Refuse fields that would have to read a data set again which is read already."""
+    for key in overrides:
+        field = key.removeprefix("data.")
+        if key == field or getattr(asked, field) == getattr(data.settings, field):
+            continue
+        raise UsageError(
+            f"{key}={overrides[key]} comes too late: the data set was read with "
+            f"{field}={getattr(data.settings, field)}; give it to load_data"
+        )
 
 
 def _adapt(recipe: str | Path | Recipe, facts: Facts, overrides: Mapping[str, Any]) -> Recipe:
@@ -313,6 +342,8 @@ def _adapt(recipe: str | Path | Recipe, facts: Facts, overrides: Mapping[str, An
     Raises:
         UnknownName, RecipeError: no such recipe, field or value.
     """
+    if not isinstance(recipe, str | Path | Recipe):
+        raise UsageError(f"recipe must be a name, a path or a Recipe, got {type(recipe).__name__}")
     if isinstance(recipe, str) and not recipe.endswith(".json"):
         recipe = find(recipe)(facts)
     elif not isinstance(recipe, Recipe):
@@ -323,7 +354,7 @@ def _adapt(recipe: str | Path | Recipe, facts: Facts, overrides: Mapping[str, An
 
 
 def _reload(folder: RunFolder, settings: Data) -> DataSet:
-    said = folder.read_json("data")
+    said = folder.data()
     origin = said["source"].get("origin")
     if origin is None:
         raise DataError(
@@ -331,10 +362,12 @@ def _reload(folder: RunFolder, settings: Data) -> DataSet:
             "evaluate with the Run that train returned"
         )
     data = datasets.load(origin, settings, **said["source"].get("options", {}))
-    if data.fingerprints != said["fingerprints"]:
-        changed = [k for k, v in said["fingerprints"].items() if data.fingerprints.get(k) != v]
+    splits = {k: data.split(k) for k, v in said["splits"].items() if v}
+    changed = [k for k, v in splits.items() if v is None or v.digest != said["splits"][k]["digest"]]
+    if list(data.classes) != said["classes"]:
+        changed.append("the class names")
+    if changed:
         raise DataError(
-            f"{origin} is not what {folder.path} was trained on: another fingerprint for "
-            f"{', '.join(changed)}"
+            f"{origin} is not what {folder.path} was trained on: it differs in {', '.join(changed)}"
         )
     return data

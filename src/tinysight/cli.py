@@ -13,28 +13,46 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
+from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
 from tinysight import __version__, terminal
-from tinysight.errors import PictureError, TinysightError, UsageError, unknown
+from tinysight.errors import PictureError, TinysightError, UnknownName, UsageError, unknown
 
 if TYPE_CHECKING:
     from tinysight.recipe import Recipe
 
 __all__ = ["main"]
 
-ALWAYS = ("epochs", "batch_size", "model.name", "optim.name", "optim.lr", "schedule.name")
+
+class _Verbs(TyperGroup):
+    """Verbs that refuse a wrong one by our own words, and show the help when none is given."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if not args:
+            print(ctx.get_help(), end="")
+            raise typer.Exit(2)
+        return super().parse_args(ctx, args)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name = args[0]
+        if self.get_command(ctx, name) is None and not name.startswith("-"):
+            whole = f"{ctx.command_path} {name}".removeprefix("tinysight ")
+            said = str(unknown("verb", name, self.list_commands(ctx)))
+            raise UnknownName(said.replace(repr(name), repr(whole), 1))
+        return super().resolve_command(ctx, args)
+
 
 app = typer.Typer(
     name="tinysight",
+    cls=_Verbs,
     help="Classify small pictures well, fast and honestly, on the machine you have.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-data_app = typer.Typer(help="List, inspect and look at data sets.", no_args_is_help=True)
+data_app = typer.Typer(cls=_Verbs, help="List, inspect and look at data sets.")
 app.add_typer(data_app, name="data")
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
@@ -46,6 +64,7 @@ Words = Annotated[
     Optional[list[str]],  # noqa: UP045 - typer reads it at run time
     typer.Argument(metavar="[FIELD=VALUE]...", help="Recipe fields, e.g. epochs=4 optim.lr=0.2."),
 ]
+SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave unreadable pictures out.")]
 RecipeName = Annotated[
     str, typer.Option("--recipe", "-r", help="A name (see recipes) or a recipe.json.")
 ]
@@ -80,6 +99,7 @@ def train(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show plan, layers and costs; train nothing.")
     ] = False,
+    skip_bad: SkipBad = False,
     as_json: Json = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the result alone.")] = False,
 ) -> None:
@@ -90,19 +110,21 @@ def train(
     from tinysight.training import Progress
 
     progress = Progress(quiet=quiet)
-    ready = api.plan(data, recipe, device=device, quiet=quiet, **overrides)
+    ready = api.plan(
+        data, recipe, out=out, device=device, skip_bad=skip_bad, quiet=quiet, **overrides
+    )
     if dry_run:
         if as_json:
             print(json.dumps(ready.table.to_dict(), indent=2))
         else:
-            print(ready)
+            terminal.say(ready)
             terminal.layers(ready.table)
         return
     run = api.carry_out_and_report(ready, out=out, evaluate_test=evaluate_test, progress=progress)
     if as_json:
-        print(json.dumps(_run_as_json(run), indent=2))
+        terminal.run_json(run)
     else:
-        print(run)
+        terminal.say(run)
 
 
 @app.command()
@@ -117,12 +139,7 @@ def evaluate(
     opened = api.load(run)
     found = api.evaluate(opened, split)
     if as_json:
-        values = {
-            "split": split,
-            "checkpoint": found.checkpoint,
-            "metrics": found.metrics.to_dict(),
-        }
-        print(json.dumps(values, indent=2))
+        terminal.evaluation_json(found)
         return
     terminal.evaluation(found)
     if split == "test":
@@ -145,25 +162,13 @@ def predict(
 
     found = api.predict(run, pictures, top=top)
     if as_json:
-        values = [
-            {
-                "picture": p.picture,
-                "top": [{"class": c, "probability": v} for c, v in p.top],
-                "notes": list(p.notes),
-                "error": p.error,
-            }
-            for p in found
-        ]
-        print(json.dumps(values, indent=2))
+        terminal.predictions_json(found)
     elif as_csv:
         terminal.predictions_csv(found)
     else:
         terminal.predictions(found)
-    bad = [p for p in found if p.error]
-    if bad:
-        for p in bad[:10]:
-            print(f"{p.picture}: {p.error}", file=sys.stderr)
-        raise PictureError(f"{len(bad)} of {len(found)} pictures could not be read")
+    if bad := terminal.unreadable(found):
+        raise PictureError(f"{bad} of {len(found)} pictures could not be read")
 
 
 @app.command()
@@ -171,7 +176,7 @@ def report(run: RunName) -> None:
     """Write a run's report as one HTML page, and print where it is."""
     from tinysight import api
 
-    print(api.report(run))
+    terminal.say(api.report(run))
 
 
 @app.command()
@@ -191,53 +196,40 @@ def recipes(
     elif name is None and as_json:
         print(json.dumps({n: record(n) for n in RECIPES}, indent=2))
     elif name is None:
-        found = {n: record(n) for n in RECIPES}
-        terminal.table(
-            ["recipe", "for", "expected"], [(n, r["for"], r["expected"]) for n, r in found.items()]
-        )
+        terminal.recipes()
     elif as_json:
         print(find(name)(Facts()).to_json(), end="")
     else:
-        found = record(name)
-        print(f"{name}: {found.pop('about')}\n")
-        for key, text in found.items():
-            print(f"{key + ':':<10}{text}")
-        print("\nfields, as for CIFAR-10 (they adapt to the number of pictures):")
-        recipe = find(name)(Facts())
-        shown = {field: value for field, value in recipe.fields().items() if field in ALWAYS}
-        shown |= {field: value for field, value, _ in recipe.changed()}
-        terminal.table(["field", "value"], [(field, str(value)) for field, value in shown.items()])
+        terminal.recipe(name)
 
 
 @data_app.command("list")
 def data_list(as_json: Json = False) -> None:
     """List the data sets that are known by name."""
-    from tinysight.data import DATASETS
-
-    about = {
-        name: (reader.__doc__ or "").strip().splitlines()[0] for name, reader in DATASETS.items()
-    }
     if as_json:
-        print(json.dumps(about, indent=2))
+        print(json.dumps(terminal.about_data(), indent=2))
     else:
-        terminal.table(["name", "what it is"], list(about.items()))
+        terminal.table(["name", "what it is"], list(terminal.about_data().items()))
         print("Any path is taken too: a folder of pictures, or parquet files.")
 
 
 @data_app.command("info")
 def data_info(
-    data: Source,
-    fields: Words = None,
-    skip_bad: Annotated[
-        bool, typer.Option("--skip-bad", help="Leave unreadable pictures out.")
-    ] = False,
-    as_json: Json = False,
+    data: Source, fields: Words = None, skip_bad: SkipBad = False, as_json: Json = False
 ) -> None:
     """Count, measure and check a data set: classes, sizes, duplicates, unreadable files."""
+    settings = _data_fields(fields)
+    from tinysight import api
     from tinysight.data.statistics import inspect
+    from tinysight.training import Progress
 
-    info = inspect(_load(data, fields, skip_bad=skip_bad))
-    print(json.dumps(info.to_dict(), indent=2) if as_json else info)
+    with Progress().counting("reading pictures") as counter:
+        found = api.load_data(data, skip_bad=skip_bad, progress=counter, **settings)
+    info = inspect(found)
+    if as_json:
+        print(json.dumps(info.to_dict(), indent=2))
+    else:
+        terminal.say(info)
 
 
 @data_app.command("preview")
@@ -246,22 +238,14 @@ def data_preview(
     fields: Words = None,
     recipe: RecipeName = "quick",
     out: Annotated[str, typer.Option(help="The picture to write, PNG.")] = "preview.png",
+    skip_bad: SkipBad = False,
 ) -> None:
     """Draw samples of each class, and what a recipe's augmentation makes of them."""
     overrides = _fields(fields)
     _check_recipe(recipe, overrides)
     from tinysight import api
 
-    print(api.preview(data, recipe, out=out, **overrides))
-
-
-def _load(source: str, fields: list[str] | None, *, skip_bad: bool) -> Any:
-    from tinysight import api
-    from tinysight.training import Progress
-
-    overrides = {k.removeprefix("data."): v for k, v in _fields(fields).items()}
-    with Progress().counting("reading pictures") as counter:
-        return api.load_data(source, skip_bad=skip_bad, progress=counter, **overrides)
+    terminal.say(api.preview(data, recipe, out=out, skip_bad=skip_bad, **overrides))
 
 
 def _fields(words: list[str] | None) -> dict[str, str]:
@@ -272,6 +256,20 @@ def _fields(words: list[str] | None) -> dict[str, str]:
         if not sign:
             raise UsageError(f"expected FIELD=VALUE, got {word!r}; the data set comes first")
         found[name] = value
+    return found
+
+
+def _data_fields(words: list[str] | None) -> dict[str, Any]:
+    """The words that name fields of a recipe's data, with their values read; none other."""
+    from tinysight.recipe import Data, Recipe
+
+    recipe, found = Recipe(), {}
+    for word, value in _fields(words).items():
+        name = word.removeprefix("data.")
+        if name not in Data.model_fields:
+            raise unknown("field of data", word, Data.model_fields)
+        recipe = recipe.override(f"data.{name}", value)
+        found[name] = getattr(recipe.data, name)
     return found
 
 
@@ -287,47 +285,44 @@ def _check_recipe(recipe: str, overrides: dict[str, str]) -> None:
         found = found.override(path, value)
 
 
-def _run_as_json(run: Any) -> dict[str, Any]:
-    values: dict[str, Any] = {"run": str(run.path), "report": str(run.folder.report_html)}
-    for split in ("validation", "test"):
-        path = run.folder.evaluation(split) / "metrics.json"
-        if path.exists():
-            values[split] = json.loads(path.read_text())["metrics"]["top1"]
-    return values
-
-
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; exits with 0, or with the exit code of the error's kind."""
     words = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in words
     words = [w for w in words if w != "--debug"]
     try:
-        code = app(args=words, prog_name="tinysight", standalone_mode=False) or 0
+        code = _run(words)
+        sys.stdout.flush()
     except TinysightError as error:
         code = _fail(str(error), error.exit_code, debug)
     except TyperException as error:
-        said = error.format_message()
-        if said.startswith("No such command"):
-            said = str(
-                unknown(
-                    "verb",
-                    words[0],
-                    [c.name or c.callback.__name__ for c in app.registered_commands if c.callback]
-                    + ["data"],
-                )
-            )
-        code = _fail(said, 2, debug)
+        code = _fail(error.format_message(), 2, debug)
     except (KeyboardInterrupt, typer.Abort):
         code = _fail("interrupted", 130, debug)
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit):  # rich makes the one into the other
         code = 141
-    except MemoryError as error:
-        code = _fail(f"out of memory: {error}", 5, debug)
+    except (OSError, MemoryError, RuntimeError) as error:
+        said = terminal.lacking(error)
+        if said is None:
+            raise
+        code = _fail(said, 5, debug)
+    terminal.release()
     sys.exit(code)
+
+
+def _run(words: list[str]) -> int:
+    """Carry a verb out. Typer's own `main` would turn a broken pipe and Ctrl-C into exit codes."""
+    verbs = typer.main.get_command(app)
+    try:
+        with verbs.make_context("tinysight", list(words)) as context:
+            verbs.invoke(context)
+    except typer.Exit as left:
+        return left.exit_code
+    return 0
 
 
 def _fail(message: str, code: int, debug: bool) -> int:
     if debug:
         traceback.print_exc()
-    print(f"error: {message}", file=sys.stderr)
+    print(f"error: {terminal.safe(message)}", file=sys.stderr)
     return code

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import platform
+import shlex
 import subprocess
 import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
@@ -103,6 +105,8 @@ def environment(device: torch.device, precision: Precision) -> dict[str, Any]:
         "tinysight": __version__,
         "python": platform.python_version(),
         "torch": torch.__version__,
+        # What else decides pixels: the decoder, the arithmetic, the digits.
+        **{name: metadata.version(name) for name in ("numpy", "pillow", "scikit-learn")},
         "platform": platform.platform(),
         "processor": _processor(),
         "cores": os.cpu_count(),
@@ -110,7 +114,7 @@ def environment(device: torch.device, precision: Precision) -> dict[str, Any]:
         "device": _device_name(device),
         "precision": precision.name,
         "precision_why": precision.why,
-        "command": " ".join(["tinysight", *sys.argv[1:]]) if _is_command_line() else None,
+        "command": shlex.join(["tinysight", *sys.argv[1:]]) if _is_command_line() else None,
         "git_commit": _git_commit(),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
     }

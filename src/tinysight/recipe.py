@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -179,6 +180,15 @@ class Schedule(_Part):
         default=5, ge=1, description="plateau: epochs without a lower validation loss"
     )
 
+    @model_validator(mode="after")
+    def _warmup_has_effect(self) -> Self:
+        if self.name == "onecycle" and self.warmup:
+            raise ValueError(
+                "schedule.warmup has no effect with onecycle, whose rise is schedule.peak; "
+                "set schedule.warmup=0 or choose another schedule.name"
+            )
+        return self
+
 
 class Loss(_Part):
     """Cross-entropy."""
@@ -187,6 +197,16 @@ class Loss(_Part):
     class_weights: Literal["balanced"] | tuple[float, ...] | None = Field(
         default=None, description="one weight a class, or 'balanced': inverse to the class's count"
     )
+
+    @model_validator(mode="after")
+    def _weights_count(self) -> Self:
+        weights = self.class_weights
+        if isinstance(weights, tuple) and (min(weights, default=0) < 0 or not any(weights)):
+            raise ValueError(
+                "loss.class_weights must be 0 or more, at least one of them above 0, "
+                f"got {list(weights)}"
+            )
+        return self
 
 
 class Recipe(_Part):
@@ -237,14 +257,25 @@ class Recipe(_Part):
         Raises:
             RecipeError: no such field, or a value that it refuses.
         """
+        return self.override_all({path: value})
+
+    def override_all(self, values: Mapping[str, Any]) -> Recipe:
+        """Return a copy with several fields replaced, which only together need be valid.
+
+        Raises:
+            RecipeError: as `override`.
+        """
         fields = self.model_dump()
-        *parents, last = path.split(".")
-        node: Any = fields
-        for name in parents:
-            node = node.get(name) if isinstance(node, dict) else None
-        if not isinstance(node, dict):
-            raise _unknown_field(path, type(self))
-        node[last] = _read(value, typed=parents != ["model"] or last == "name")
+        for path, value in values.items():
+            *parents, last = path.split(".")
+            node: Any = fields
+            for name in parents:
+                if name == "model" and isinstance(node.get(name), str):
+                    node[name] = {"name": node[name]}  # the bare name that came before
+                node = node.get(name) if isinstance(node, dict) else None
+            if not isinstance(node, dict):
+                raise _unknown_field(path, type(self))
+            node[last] = _read(value, typed=parents != ["model"] or last == "name")
         return type(self)(**fields)
 
     def fields(self) -> dict[str, Any]:
@@ -279,11 +310,14 @@ class Recipe(_Part):
             where = str(text)
             try:
                 text = text.read_text(encoding="utf-8")
-            except OSError as error:
-                raise RecipeError(f"cannot read the recipe {where}: {error.strerror}") from None
+            except UnicodeDecodeError:
+                raise RecipeError(f"{where} is not a recipe: no UTF-8 text") from None
+            except (OSError, ValueError) as error:  # ValueError: a path with a zero byte
+                said = getattr(error, "strerror", None) or error
+                raise RecipeError(f"cannot read the recipe {where}: {said}") from None
         try:
             fields = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise RecipeError(f"{where} is not JSON: {error}") from None
         if not isinstance(fields, dict):
             raise RecipeError(f"{where} must be a JSON object, got {type(fields).__name__}")
@@ -329,7 +363,8 @@ def _paths(kind: type[_Part], prefix: str = "") -> list[str]:
 
 def _refusal(error: ValidationError, kind: type[_Part]) -> RecipeError:
     """The first thing pydantic found wrong, in one line of ours."""
-    first: ErrorDetails = error.errors()[0]
+    # Of a union's branches the one that went deepest says most.
+    first: ErrorDetails = max(error.errors(), key=lambda found: len(found["loc"]))
     path = ".".join(str(p) for p in first["loc"] if not _is_branch(p))
     if first["type"] == "extra_forbidden":
         return _unknown_field(path, kind)

@@ -7,17 +7,22 @@ single rename, so that at every moment each checkpoint is complete: the old or t
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import hashlib
+import io
 import json
+import math
 import os
 import re
-import tempfile
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Self
+
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from tinysight.errors import CheckpointError, ResourceError, UsageError, unknown
 from tinysight.recipe import Recipe
@@ -28,6 +33,22 @@ if TYPE_CHECKING:
 __all__ = ["Checkpoint", "RunFolder", "write_atomic"]
 
 CHECKPOINT_FORMAT = 1
+WINDOWS = os.name == "nt"
+
+# Of metrics.csv. What reads it counts on these; more are welcome.
+COLUMNS = (
+    "epoch",
+    "step",
+    "learning_rate",
+    "train_loss_running",
+    "train_accuracy_running",
+    "train_loss_clean",
+    "train_accuracy_clean",
+    "validation_loss",
+    "validation_accuracy",
+    "pictures_per_second",
+    "seconds",
+)
 
 
 def write_atomic(path: Path, content: bytes | str) -> None:
@@ -37,33 +58,88 @@ def write_atomic(path: Path, content: bytes | str) -> None:
         ResourceError: the disk or the folder does not take it; the old content stands.
     """
     raw = content.encode() if isinstance(content, str) else content
-    temporary = None
+    temporary = path.parent / f".{path.name[:40]}.{secrets.token_hex(4)}"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        with os.fdopen(handle, "wb") as file:
+        with temporary.open("xb") as file:
             file.write(raw)
             file.flush()
             os.fsync(file.fileno())
-        Path(temporary).chmod(0o666 & ~_umask())
-        Path(temporary).replace(path)
-        temporary = None
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-    except OSError as error:
-        raise ResourceError(f"cannot write {path}: {error.strerror or error}") from None
-    finally:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
+        temporary.replace(path)
+        if not WINDOWS:  # where a folder cannot be opened
+            folder = os.open(path.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+    except (OSError, ValueError) as error:  # ValueError: a path with a zero byte
+        with contextlib.suppress(OSError, ValueError):
+            temporary.unlink()
+        raise ResourceError(f"cannot write {path}: {_why(error)}") from None
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
-def _umask() -> int:
-    now = os.umask(0)
-    os.umask(now)
-    return now
+def _why(error: OSError | ValueError) -> str:
+    return getattr(error, "strerror", None) or str(error)
+
+
+class _Split(BaseModel):
+    n: int = Field(ge=0)
+    counts: list[Annotated[int, Field(ge=0)]]
+    digest: str
+
+
+class _Data(BaseModel):
+    """What data.json must hold; whatever else it holds is nobody's concern."""
+
+    name: str
+    title: str
+    classes: list[str] = Field(min_length=1)
+    shape: list[Annotated[int, Field(gt=0)]] = Field(min_length=3, max_length=3)
+    splits: dict[str, _Split | None]
+    fingerprints: dict[str, str]
+    split_seed: int
+    mean: list[Annotated[float, Field(allow_inf_nan=False)]]
+    deviation: list[Annotated[float, Field(allow_inf_nan=False, ge=0)]]
+    source: dict[str, Any]
+
+    @model_validator(mode="after")
+    def _sizes_agree(self) -> Self:
+        channels, classes = self.shape[2], len(self.classes)
+        if not len(self.mean) == len(self.deviation) == channels:
+            raise ValueError(
+                f"mean and deviation must have a value for each of {channels} channels"
+            )
+        for name, split in self.splits.items():
+            if split is not None and len(split.counts) != classes:
+                raise ValueError(f"splits.{name}.counts must have {classes} counts, one a class")
+        return self
+
+
+class _State(BaseModel):
+    epoch: int | None = None
+    train_accuracy_clean: float | None = None
+    train_clean_n: int | None = None
+    validation_accuracy: float | None = None
+    seconds: float | None = None
+    stopped: str | None = None
+    peak_memory_bytes: int | None = None
+
+
+class _Read(BaseModel):
+    by: str
+    at: str
+
+
+class _Manifest(BaseModel):
+    """What checkpoints/<tag>.json must hold."""
+
+    files: dict[str, Annotated[str, Field(pattern="^[0-9a-f]{64}$")]] = Field(
+        min_length=1, max_length=1
+    )
+    state: _State
 
 
 @dataclass(frozen=True)
@@ -84,23 +160,43 @@ class RunFolder:
     def create(cls, stem: str, out: str | Path | None = None) -> RunFolder:
         """Make an empty run folder: `out`, or the next free `runs/<stem>-NNN`.
 
+        An empty recipe.json claims it, made by one process alone; the first write replaces it.
+
         Raises:
             UsageError: `out` is a file or is not empty.
             ResourceError: the folder cannot be written.
         """
+        cls.check(out)
+        path = Path("runs") if out is None else Path(out)
         try:
-            if out is not None:
-                path = Path(out)
-                if path.is_file():
-                    raise UsageError(f"--out {path} is a file; name a new or empty folder")
-                if path.is_dir() and any(path.iterdir()):
-                    raise UsageError(f"--out {path} is not empty; name a new or empty folder")
-                path.mkdir(parents=True, exist_ok=True)
-            else:
-                path = _next_free(Path("runs"), stem)
-        except OSError as error:
+            if out is None:
+                path = _next_free(path, stem)
+            path.mkdir(parents=True, exist_ok=True)
+            (path / "recipe.json").touch(exist_ok=False)
+        except FileExistsError:
+            raise _taken(path) from None
+        except (OSError, ValueError) as error:  # ValueError: a path with a zero byte
             raise ResourceError(f"cannot make the run folder: {error}") from None
         return cls(path)
+
+    @classmethod
+    def check(cls, out: str | Path | None) -> None:
+        """Refuse at once what `create` would refuse later: `out` is a file or is not empty.
+
+        Raises:
+            UsageError: see `create`.
+            ResourceError: it cannot be looked into.
+        """
+        if out is None:
+            return
+        path = Path(out)
+        try:
+            if path.is_file():
+                raise UsageError(f"--out {path} is a file; name a new or empty folder")
+            if path.is_dir() and any(path.iterdir()):
+                raise _taken(path)
+        except (OSError, ValueError) as error:  # ValueError: a path with a zero byte
+            raise ResourceError(f"cannot make the run folder: {error}") from None
 
     @classmethod
     def open(cls, run: str | Path) -> RunFolder:
@@ -108,10 +204,16 @@ class RunFolder:
 
         Raises:
             UnknownName: there is no such run; names the nearest.
+            CheckpointError: it may not be looked into.
         """
         for path in (Path(run), Path("runs") / run):
-            if (path / "recipe.json").is_file():
-                return cls(path)
+            try:
+                if (path / "recipe.json").is_file():
+                    return cls(path)
+            except PermissionError:
+                raise CheckpointError(f"{path} cannot be read: Permission denied") from None
+            except OSError:  # a name that no file system takes
+                continue
         known = [p.parent.name for p in Path("runs").glob("*/recipe.json")]
         raise unknown("run", str(run), known)
 
@@ -145,47 +247,88 @@ class RunFolder:
             self.path / f"{name}.json", json.dumps(value, indent=2, allow_nan=False) + "\n"
         )
 
-    def read_json(self, name: str) -> Any:
-        """Read `<name>.json`.
+    def has_json(self, name: str) -> bool:
+        """Say whether there is a `<name>.json`, readable or not."""
+        return _is_there(self.path / f"{name}.json")
+
+    def read_json(self, name: str, form: type[BaseModel] | None = None) -> Any:
+        """Read `<name>.json`; with a `form`, its fields and their types are checked.
 
         Raises:
-            CheckpointError: missing, or not JSON.
+            CheckpointError: missing, not readable, not JSON, or not of that form.
         """
         path = self.path / f"{name}.json"
         try:
-            return json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise CheckpointError(f"{path} is missing") from None
-        except ValueError as error:
+            value = json.loads(_text(path))
+        except (ValueError, RecursionError) as error:
             raise CheckpointError(f"{path} is not JSON: {error}") from None
+        if form is not None:
+            _check(path, value, form)
+        return value
+
+    def data(self) -> dict[str, Any]:
+        """Read data.json, checked: every field that `train` writes and later stages use.
+
+        Raises:
+            CheckpointError: missing or damaged.
+        """
+        return self.read_json("data", _Data)
+
+    def state(self, tag: str) -> dict[str, Any]:
+        """Read the state of a checkpoint ("last" or "best") without its weights.
+
+        Raises:
+            CheckpointError: missing, of a newer format, or damaged.
+        """
+        return self._manifest(tag)["state"]
 
     def recipe(self) -> Recipe:
         """Return the run's recipe."""
         return Recipe.from_json(self.path / "recipe.json")
 
     def append_metrics(self, row: Mapping[str, Any]) -> None:
-        """Add a row to metrics.csv; the first row's keys are the columns."""
-        new = not self.metrics_csv.exists()
-        with self.metrics_csv.open("a", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, fieldnames=list(row))
-            if new:
-                writer.writeheader()
-            writer.writerow(row)
+        """Add a row to metrics.csv; the first row's keys are the columns.
+
+        Raises:
+            ResourceError: it cannot be written; the rows before stand.
+        """
+        old = _text(self.metrics_csv) if _is_there(self.metrics_csv) else ""
+        new = io.StringIO(newline="")
+        writer = csv.DictWriter(new, fieldnames=list(row))
+        if not old:
+            writer.writeheader()
+        writer.writerow(row)
+        write_atomic(self.metrics_csv, old + new.getvalue())
 
     def metrics(self) -> list[dict[str, float]]:
         """Return the rows of metrics.csv, one an epoch, every value a number.
 
-        They end before a row that a killed process left half written.
+        A last row that was cut short is left out.
+
+        Raises:
+            CheckpointError: it is not readable, lacks columns, or has a row that is none.
         """
-        if not self.metrics_csv.exists():
+        if not _is_there(self.metrics_csv):
             return []
+        text = _text(self.metrics_csv)
+        reader = csv.DictReader(io.StringIO(text, newline=""))
+        try:
+            lines, columns = list(reader), reader.fieldnames or []
+        except csv.Error as error:
+            raise CheckpointError(f"{self.metrics_csv} is not CSV: {error}") from None
+        lacking = [name for name in COLUMNS if name not in columns]
+        if lacking:
+            raise CheckpointError(f"{self.metrics_csv} lacks the columns {', '.join(lacking)}")
         rows: list[dict[str, float]] = []
-        with self.metrics_csv.open(newline="", encoding="utf-8") as file:
-            for row in csv.DictReader(file):
-                try:
-                    rows.append({name: float(value) for name, value in row.items()})
-                except (TypeError, ValueError):
-                    break
+        for at, line in enumerate(lines, 1):
+            try:
+                row = {name: float(value) for name, value in line.items()}
+            except (TypeError, ValueError):
+                row = {}
+            if row and math.isfinite(row["epoch"]):
+                rows.append(row)
+            elif at < len(lines):
+                raise CheckpointError(f"{self.metrics_csv}: row {at} is not numbers, one a column")
         return rows
 
     def save_checkpoint(
@@ -202,7 +345,7 @@ class RunFolder:
         manifest = {"format": CHECKPOINT_FORMAT, "files": {weights: digest}, "state": dict(state)}
         for tag in tags:
             write_atomic(folder / f"{tag}.json", json.dumps(manifest, indent=2) + "\n")
-        used = {f for p in folder.glob("*.json") for f in json.loads(p.read_text())["files"]}
+        used = {f for p in folder.glob("*.json") for f in self._manifest(p.stem)["files"]}
         for path in folder.glob("weights-*.safetensors"):
             if path.name not in used:
                 path.unlink()
@@ -213,44 +356,130 @@ class RunFolder:
         Raises:
             CheckpointError: missing, of a newer format, or not what was written.
         """
+        from safetensors import SafetensorError
         from safetensors.torch import load
 
         path = self.path / "checkpoints" / f"{tag}.json"
-        manifest = self.read_json(f"checkpoints/{tag}")
-        if manifest.get("format") != CHECKPOINT_FORMAT:
-            raise CheckpointError(
-                f"{path} has format {manifest.get('format')!r}; "
-                f"this version reads {CHECKPOINT_FORMAT}"
-            )
+        manifest = self._manifest(tag)
         ((name, expected),) = manifest["files"].items()
         file = path.parent / Path(name).name
         try:
             raw = file.read_bytes()
         except FileNotFoundError:
             raise CheckpointError(f"{file} is missing; {path} names it") from None
+        except (OSError, ValueError) as error:
+            raise CheckpointError(f"{file} cannot be read: {_why(error)}") from None
         found = hashlib.sha256(raw).hexdigest()
         if found != expected:
             raise CheckpointError(
                 f"{file} is damaged: sha256 {expected[:16]}… expected, {found[:16]}… found"
             )
-        return Checkpoint(load(raw), manifest["state"])
+        try:
+            return Checkpoint(load(raw), manifest["state"])
+        except (SafetensorError, KeyError) as error:  # KeyError: a type of number unknown here
+            raise CheckpointError(f"{file} is not a safetensors file: {error}") from None
+
+    def _manifest(self, tag: str) -> dict[str, Any]:
+        path = self.path / "checkpoints" / f"{tag}.json"
+        manifest = self.read_json(f"checkpoints/{tag}")
+        if isinstance(manifest, dict) and manifest.get("format") != CHECKPOINT_FORMAT:
+            raise CheckpointError(
+                f"{path} has format {manifest.get('format')!r}; "
+                f"this version reads {CHECKPOINT_FORMAT}"
+            )
+        _check(path, manifest, _Manifest)
+        return manifest
 
     def count_test_read(self, by: str) -> int:
-        """Record that the labels of the test split are read now; return how often by now."""
-        reads = self.test_reads()
-        reads.append({"by": by, "at": datetime.now(UTC).isoformat(timespec="seconds")})
-        self.write_json("evaluation/test_reads", reads)
-        return len(reads)
+        """Record that the labels of the test split are read now; return how often by now.
+
+        Raises:
+            ResourceError: it cannot be recorded.
+        """
+        read = {"by": by, "at": datetime.now(UTC).isoformat(timespec="seconds")}
+        path = self._test_reads
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # One unbuffered write to the end, so that none of several evaluations at once is lost.
+            with path.open("ab", buffering=0) as file:
+                file.write(json.dumps(read).encode() + b"\n")
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise ResourceError(f"cannot write {path}: {_why(error)}") from None
+        return len(self.test_reads())
 
     def test_reads(self) -> list[dict[str, str]]:
-        """Return every read of the test labels so far."""
-        if not (self.path / "evaluation" / "test_reads.json").exists():
-            return []
-        return self.read_json("evaluation/test_reads")
+        """Return every read of the test labels so far.
+
+        Raises:
+            CheckpointError: the record is not readable or has a line that is none.
+        """
+        path = self._test_reads
+        reads = []
+        for at, line in enumerate(_text(path).splitlines() if _is_there(path) else [], 1):
+            try:
+                read = json.loads(line)
+            except (ValueError, RecursionError) as error:
+                raise CheckpointError(f"{path}: line {at} is not JSON: {error}") from None
+            _check(path, read, _Read)
+            reads.append(read)
+        return reads
+
+    @property
+    def _test_reads(self) -> Path:
+        return self.path / "evaluation" / "test_reads.jsonl"
+
+
+def _is_there(path: Path) -> bool:
+    """Whether there is such a file; one that may not be looked at is, and reading it says why."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_bytes().decode()
+    except FileNotFoundError:
+        raise CheckpointError(f"{path} is missing") from None
+    except UnicodeDecodeError as error:
+        raise CheckpointError(
+            f"{path} is damaged: no UTF-8 text, first at byte {error.start:,}"
+        ) from None
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {_why(error)}") from None
+
+
+def _check(path: Path, value: Any, form: type[BaseModel]) -> None:
+    """Refuse what came from a JSON file and has not the fields of a form, or of other types."""
+    if not isinstance(value, dict):
+        raise CheckpointError(
+            f"{path} is damaged: a JSON object expected, {type(value).__name__} found"
+        )
+    # Names of files may hold halves of surrogate pairs, which pydantic refuses.
+    raw = json.dumps(value, ensure_ascii=False).encode(errors="replace")
+    try:
+        form.model_validate_json(raw, strict=True)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        said = first["msg"].removeprefix("Value error, ").replace("Input should", "must")
+        raise CheckpointError(f"{path} is damaged: {where} {said}".replace(":  ", ": ")) from None
+
+
+def _taken(path: Path) -> UsageError:
+    return UsageError(f"--out {path} is not empty; name a new or empty folder")
 
 
 def _next_free(root: Path, stem: str) -> Path:
     """Make the next free `stem-NNN`; the making itself decides a race."""
+    stem = (
+        re.sub(r"[^A-Za-z0-9._-]+", "-", stem)[:100].strip("-.") or "run"
+    )  # a DataSet's name is free
     root.mkdir(parents=True, exist_ok=True)
     numbered = re.compile(rf"{re.escape(stem)}-(\d+)")
     taken = [int(m[1]) for p in root.iterdir() if (m := numbered.fullmatch(p.name))]

@@ -1,18 +1,92 @@
-"""Results as tables for a terminal, on standard output."""
+"""Results as text for a terminal, on standard output, and what a terminal must not get.
+
+Names of files and classes come from strangers: their control characters are escaped here.
+"""
 
 from __future__ import annotations
 
 import csv
+import io
+import json
+import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
+    from tinysight.api import Run
     from tinysight.evaluation.predict import Prediction
     from tinysight.evaluation.result import Evaluation
     from tinysight.models.describe import Description
 
-__all__ = ["evaluation", "layers", "predictions", "predictions_csv", "table"]
+__all__ = [
+    "about_data",
+    "evaluation",
+    "evaluation_json",
+    "lacking",
+    "layers",
+    "predictions",
+    "predictions_csv",
+    "predictions_json",
+    "recipe",
+    "recipes",
+    "release",
+    "run_json",
+    "safe",
+    "say",
+    "table",
+    "unreadable",
+]
+
+ALWAYS = ("epochs", "batch_size", "model.name", "optim.name", "optim.lr", "schedule.name")
+LONGEST = 100_000  # characters; a message is escaped whole
+ALLOCATORS = ("can't allocate memory", "DefaultCPUAllocator")  # said by torch's RuntimeErrors
+
+
+def safe(text: str) -> str:
+    """Return the text with its control characters escaped, line ends among them."""
+    if text.isprintable():
+        return text
+    from tinysight.pictures.formats import printable
+
+    return printable(text, LONGEST)
+
+
+def say(what: object, *, file: TextIO | None = None) -> None:
+    """Print something line by line, without control characters."""
+    for line in str(what).split("\n"):
+        print(safe(line), file=file)
+
+
+def lacking(error: BaseException) -> str | None:
+    """Return what the machine lacks by an exception that is not ours; None where it is a fault."""
+    kind = getattr(sys.modules.get("torch"), "OutOfMemoryError", ())
+    if isinstance(error, (MemoryError, kind)) or any(text in str(error) for text in ALLOCATORS):
+        first = next(iter(str(error).splitlines()), "") or "an allocation failed"
+        return f"out of memory: {first}; use a smaller batch_size"
+    if isinstance(error, OSError):
+        where = (
+            f": {os.fsdecode(error.filename)}" if isinstance(error.filename, str | bytes) else ""
+        )
+        return f"{error.strerror or error}{where}"
+    return None
+
+
+def release() -> None:
+    """Write out standard output, or drop it where nobody takes it, so that the exit is quiet.
+
+    As the notes on SIGPIPE in the documentation of Python's `signal` have it.
+    """
+    try:
+        sys.stdout.flush()
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        try:
+            os.dup2(nowhere, sys.stdout.fileno())
+        except io.UnsupportedOperation:  # no file: nothing is written at the exit either
+            pass
+        finally:
+            os.close(nowhere)
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -23,7 +97,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
     drawn = Table(*columns, box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for row in rows:
-        drawn.add_row(*row)
+        drawn.add_row(*map(safe, row))
     width = None if sys.stdout.isatty() else 10_000
     Console(highlight=False, markup=False, width=width).print(drawn)
 
@@ -69,7 +143,17 @@ def evaluation(found: Evaluation) -> None:
     table(["class", "n", "accuracy (recall)", "95 % interval", "precision", "F1"], rows)
     pairs = ", ".join(f"{true} taken for {said} ({n})" for true, said, n in metrics.confused(3))
     if pairs:
-        print(f"most confused: {pairs}")
+        say(f"most confused: {pairs}")
+
+
+def evaluation_json(found: Evaluation) -> None:
+    """Print an evaluation as JSON."""
+    values = {
+        "split": found.split,
+        "checkpoint": found.checkpoint,
+        "metrics": found.metrics.to_dict(),
+    }
+    print(json.dumps(values, indent=2))
 
 
 def predictions(found: Sequence[Prediction]) -> None:
@@ -79,15 +163,78 @@ def predictions(found: Sequence[Prediction]) -> None:
         table(["picture", *(f"{i}." for i in range(1, len(rows[0])))], rows)
     for p in found:
         for note in p.notes:
-            print(f"{p.picture}: {note}", file=sys.stderr)
+            say(f"{p.picture}: {note}", file=sys.stderr)
 
 
 def predictions_csv(found: Sequence[Prediction]) -> None:
-    """Print a row for each picture and class, as CSV."""
+    """Print a row for each picture and class, as CSV; JSON alone has the names unescaped."""
     writer = csv.writer(sys.stdout)
     writer.writerow(["picture", "rank", "class", "probability", "error"])
     for p in found:
         for rank, (name, value) in enumerate(p.top, 1):
-            writer.writerow([p.picture, rank, name, f"{value:.6f}", ""])
+            writer.writerow([safe(p.picture), rank, safe(name), f"{value:.6f}", ""])
         if p.error:
-            writer.writerow([p.picture, "", "", "", p.error])
+            writer.writerow([safe(p.picture), "", "", "", safe(p.error)])
+
+
+def predictions_json(found: Sequence[Prediction]) -> None:
+    """Print a list of what is known of each picture, as JSON."""
+    values = [
+        {
+            "picture": p.picture,
+            "top": [{"class": name, "probability": value} for name, value in p.top],
+            "notes": list(p.notes),
+            "error": p.error,
+        }
+        for p in found
+    ]
+    print(json.dumps(values, indent=2))
+
+
+def recipes() -> None:
+    """Print a row a recipe."""
+    from tinysight.recipes import RECIPES, record
+
+    found = {name: record(name) for name in RECIPES}
+    table(["recipe", "for", "expected"], [(n, r["for"], r["expected"]) for n, r in found.items()])
+
+
+def recipe(name: str) -> None:
+    """Print a recipe's record, and the fields that matter: ALWAYS, and what is no default."""
+    from tinysight.recipe import Facts
+    from tinysight.recipes import find, record
+
+    found = record(name)
+    print(f"{name}: {found.pop('about')}\n")
+    for key, text in found.items():
+        print(f"{key + ':':<10}{text}")
+    print("\nfields, as for CIFAR-10 (they adapt to the number of pictures):")
+    fitted = find(name)(Facts())
+    shown = {field: value for field, value in fitted.fields().items() if field in ALWAYS}
+    shown |= {field: value for field, value, _ in fitted.changed()}
+    table(["field", "value"], [(field, str(value)) for field, value in shown.items()])
+
+
+def run_json(run: Run) -> None:
+    """Print where a run is, and its accuracies with their intervals, as JSON."""
+    values: dict[str, Any] = {"run": str(run.path), "report": str(run.folder.report_html)}
+    for split in ("validation", "test"):
+        path = run.folder.evaluation(split) / "metrics.json"
+        if path.exists():
+            values[split] = json.loads(path.read_text())["metrics"]["top1"]
+    print(json.dumps(values, indent=2))
+
+
+def about_data() -> dict[str, str]:
+    """Return what each data set that is known by name is."""
+    from tinysight.data import DATASETS
+
+    return {n: (read.__doc__ or "").strip().splitlines()[0] for n, read in DATASETS.items()}
+
+
+def unreadable(found: Sequence[Prediction]) -> int:
+    """Say on standard error why pictures are unreadable, of ten at most; return how many are."""
+    bad = [p for p in found if p.error]
+    for p in bad[:10]:
+        say(f"{p.picture}: {p.error}", file=sys.stderr)
+    return len(bad)

@@ -333,7 +333,8 @@ def test_refusals(noise: Any) -> None:
             augment(pictures, at, off, seed=0, epoch=0, mean=mean)
 
     refused(
-        r"pictures must be uint8 n c h w.*, got float32 \[4, 3, 12, 17\]", pictures=images.float()
+        r"pictures must be uint8 n c h w with c of 1 or 3, got float32 \[4, 3, 12, 17\]",
+        pictures=images.float(),
     )
     refused(r"got uint8 \[4, 12, 17, 3\]; .*permute", pictures=images.permute(0, 2, 3, 1))
     refused(r"got uint8 \[3, 12, 17\]", pictures=images[0])

@@ -99,7 +99,7 @@ def test_the_second_opening_decodes_nothing(
     assert same(first, again)
     assert again.notes == first.notes
     # The cut is no part of what is cached.
-    other = load(pictures, Recipe(data={"split_seed": 3, "validation": 0.2}).data)
+    other = load(pictures, Recipe(data={"split_seed": 3, "validation_share": 0.2}).data)
     assert other.train.ids != first.train.ids
     with pytest.raises(AssertionError):
         load(pictures, Recipe(data={"size": 8}).data)

@@ -229,7 +229,7 @@ def test_labels_that_are_not_there(tmp_path: Path, noise: Noise, write_parquet: 
         )
         shown = -1 if wrong is None else wrong
         with pytest.raises(
-            DataError, match=rf"1 rows of train have labels outside.* 5 with {shown}"
+            DataError, match=rf"1 rows of train have labels outside 0 to .* 5 with {shown}"
         ):
             load(file)
     write_parquet(tmp_path / "d" / "train.parquet", noise(9, 6, 6, 3), label=labels(9), names=NAMES)

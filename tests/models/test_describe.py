@@ -163,7 +163,7 @@ def measured(net: nn.Module, layer: str, side: int, channels: int) -> int:
         ("resnet9", {"width": 1}, (64, 64, 3)),
         ("resnet", {"depth": 14, "width": 1}, (32, 32, 3)),
         ("resnet", {"depth": 8, "width": 1}, (64, 64, 1)),
-        ("resnet18", {"width": 1}, (32, 32, 3)),
+        ("resnet18", {"width": 16}, (32, 32, 3)),
     ],
 )
 def test_receptive_fields_as_measured(name: str, options: dict, shape) -> None:

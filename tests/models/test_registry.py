@@ -17,7 +17,7 @@ TINY = {
     "p3": {},
     "plain": {"width": 4, "batchnorm": True, "dropout": 0.2},
     "resnet": {"depth": 8, "width": 4},
-    "resnet18": {"width": 4},
+    "resnet18": {"width": 16},
     "resnet9": {"width": 4},
 }
 

@@ -142,7 +142,10 @@ def _make_run(
     sizes = {"train": 4500, "validation": 500, "test": 1000}
     folder.write_json("data", {
         "name": f"cifar{k}", "title": title, "classes": list(classes), "shape": [32, 32, 3],
-        "splits": {s: {"n": k * n // 10, "counts": [n // 10] * k} for s, n in sizes.items()},
+        "splits": {
+            s: {"n": k * n // 10, "counts": [n // 10] * k, "digest": "0" * 64}
+            for s, n in sizes.items()
+        },
         "fingerprints": {"train": "312eba2e95c7a84e" * 4, "test": "fe0ab331ab239f2d" * 4},
         "split_seed": 0, "mean": [0.4914, 0.4822, 0.4465], "deviation": [0.2470, 0.2435, 0.2616],
         "source": {
@@ -181,7 +184,10 @@ def _make_run(
             "epoch": int(row["epoch"]), "step": int(row["step"]), "train_clean_n": 5000,
             "stopped": stopped if tag == "last" else None, "peak_memory_bytes": 1_310_000_000,
         }  # fmt: skip
-        folder.write_json(f"checkpoints/{tag}", {"format": 1, "files": {}, "state": state})
+        folder.write_json(
+            f"checkpoints/{tag}",
+            {"format": 1, "files": {"weights-0.safetensors": "0" * 64}, "state": state},
+        )
     for split, metrics in found.items():
         folder.write_json(f"evaluation/{split}/metrics", {
             "split": split, "checkpoint": "best", "n": metrics.top1.n, "metrics": metrics.to_dict(),

@@ -351,16 +351,31 @@ def test_the_report_is_the_same_when_written_again(run):
     assert {p.name: p.read_bytes() for p in folder.figures.iterdir()} == figures
 
 
-def test_how_to_repeat_it(run, undrawn):
+def test_how_to_repeat_it(run, undrawn, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     folder = run()
-    assert "tinysight train data/cifar --recipe recipe.json --evaluate-test" in report(folder).text
-    data = folder.read_json("data")
-    data["source"]["origin"] = "my data; rm -rf x"
-    folder.write_json("data", data)
-    assert "tinysight train 'my data; rm -rf x' --recipe recipe.json" in report(folder).text
-    data["source"]["origin"] = None
-    folder.write_json("data", data)
-    assert "Its data was in memory." in report(folder).text
+    data, environment = folder.read_json("data"), folder.read_json("environment")
+
+    def said(origin, command=None):
+        data["source"]["origin"] = origin
+        folder.write_json("data", data)
+        folder.write_json("environment", environment | {"command": command})
+        return report(folder).text
+
+    end = "--recipe run-0/recipe.json --evaluate-test"
+    assert f"tinysight train data/cifar {end}" in said("data/cifar")
+    assert f"tinysight train 'my data; rm -rf x' {end}" in said("my data; rm -rf x")
+    assert f"tinysight train data/cifar {end}" in said(str(tmp_path / "data/cifar"))
+    assert f"tinysight train path/to/cifar {end}" in said("/home/somebody/cifar")
+    given = f"tinysight train {tmp_path}/../cifar --recipe quick"
+    assert f"tinysight train {tmp_path}/../cifar {end}" in said(
+        str((tmp_path / "../cifar").resolve()), given
+    )
+    assert f"tinysight train digits {end}" in said("digits", "tinysight 'no end")
+    assert "Its data was in memory." in said(None)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert "--recipe path/to/run-0/recipe.json" in said("digits")
 
 
 def test_uneven_classes_are_named(run, undrawn):

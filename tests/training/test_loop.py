@@ -1,7 +1,9 @@
 import os
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -243,3 +245,72 @@ def test_the_run_s_mode_and_threads_are_left_as_found(
     score(ready.model, toy.validation.images, toy.validation.labels)
     assert all(m.training for m in ready.model.modules())
     assert torch.get_num_threads() == threads
+
+
+def test_a_break_in_the_last_step_is_never_saved(
+    run: Runner, toy: DataSet, small: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The loss is finite, the weights that the step leaves are not: only validation shows it."""
+    monkeypatch.setattr("tinysight.training.loop.score", lambda *_: (float("nan"), 0.5))
+    with pytest.raises(Diverged, match="no epoch was complete, so nothing was saved"):
+        run(toy, small, tmp_path / "run")
+    assert not (tmp_path / "run" / "checkpoints").exists()
+    assert not (tmp_path / "run" / "metrics.csv").exists()
+
+
+def test_a_signal_during_validation_is_heard(
+    run: Runner, toy: DataSet, small: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*arguments: Any) -> tuple[float, float]:
+        os.kill(os.getpid(), signal.SIGTERM)
+        monkeypatch.setattr("tinysight.training.loop.score", score)
+        return score(*arguments)
+
+    monkeypatch.setattr("tinysight.training.loop.score", interrupted)
+    with pytest.raises(Interrupted, match="stopped by SIGTERM in epoch 1 at step 6") as error:
+        run(toy, small, tmp_path / "run")
+    assert error.value.exit_code == 143
+    state = RunFolder(tmp_path / "run").load_checkpoint("best").state
+    assert state["stopped"] == "interrupted"
+    assert state["validation_accuracy"] is not None
+
+
+class StoppingAtOnce(Progress):
+    """Sends SIGINT at the first look."""
+
+    def step(self, step: int, epoch: int, loss: float, accuracy: float, speed: float) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_a_run_stopped_in_its_first_epoch_can_be_used(
+    run: Runner, toy: DataSet, small: Recipe, tmp_path: Path
+) -> None:
+    with pytest.raises(Interrupted, match="evaluate, predict and report take the best so far"):
+        run(toy, small, tmp_path / "run", StoppingAtOnce(quiet=True))
+    restore(RunFolder(tmp_path / "run"), "best")
+
+
+def test_any_seed_will_do(run: Runner, toy: DataSet, small: Recipe, tmp_path: Path) -> None:
+    large = run(toy, small.override("seed", 2**63 - 1), tmp_path / "a")
+    assert not same(weights(large), weights(run(toy, small, tmp_path / "b")))
+
+
+def test_the_running_loss_is_on_the_scale_of_the_others(
+    run: Runner, toy: DataSet, small: Recipe, tmp_path: Path
+) -> None:
+    recipe = small.override("loss.label_smoothing", 0.5).override("epochs", 1)
+    recipe = recipe.override("optim.lr", 1e-9)
+    (row,) = run(toy, recipe, tmp_path / "run").metrics()
+    assert row["train_loss_running"] == pytest.approx(row["train_loss_clean"], rel=0.05)
+
+
+def test_a_start_that_has_seen_this_validation_is_refused(
+    run: Runner, toy: DataSet, small: Recipe, tmp_path: Path
+) -> None:
+    first = run(toy, small, tmp_path / "first")
+    recipe = small.override("init", str(first.path))
+    other_cut = replace(toy, validation=toy.train.take(torch.arange(20)))
+    with pytest.raises(RecipeError, match=r"was trained on another cut .*data.split_seed=0"):
+        plan(other_cut, recipe)
+    notes = plan(replace(toy, fingerprints={"train": "2" * 64}), recipe).notes
+    assert any("was trained on other data" in n for n in notes)

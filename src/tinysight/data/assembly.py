@@ -53,6 +53,7 @@ def assemble(
     else:
         stays, off = cut(labels[train], classes, settings.validation_share, seed)
         places["train"], places["validation"] = (whole, train[stays]), (whole, train[off])
+        said += _also_in_train({split: places[split] for split in ("train", "validation")})
     splits = {split: _split(*place) for split, place in places.items()}
     cuts = {s: "own" if s in own else "cut from train" for s in ("validation", "test")}
     name = name or prepared.name
@@ -65,6 +66,7 @@ def assemble(
         test=splits["test"],
         fingerprints=prints,
         title=prepared.title or f"{printable(name)}, {n:,} pictures of {classes} classes",
+        settings=settings,
         source={**prepared.source, "splits": cuts},
         mirror=prepared.mirror,
         notes=tuple(said),
@@ -72,7 +74,7 @@ def assemble(
 
 
 def _also_in_train(places: Mapping[str, tuple[Part, Positions]]) -> list[str]:
-    """A line for each split with pictures that stand in train, which is whole still."""
+    """A line for each split with pictures that stand in train as well."""
     pictures = {
         split: rows(part.pictures.numpy()[slice(None) if at is None else at])
         for split, (part, at) in places.items()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from tinysight.recipe import Data
 
 __all__ = ["SPLITS", "DataSet", "Split"]
 
@@ -34,6 +37,11 @@ class Split:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @property
+    def digest(self) -> str:
+        """A sha256 of the records and their order: equal for equal splits alone."""
+        return hashlib.sha256("\n".join(self.ids).encode()).hexdigest()
 
     def take(self, index: Tensor) -> Split:
         """Return the records at the positions `index` (int64, m), in that order."""
@@ -64,6 +72,7 @@ class DataSet:
             validation), equal for equal content whatever the container; see
             `data.fingerprint`.
         title: one phrase for people, e.g. "canonical CIFAR-10, all 60,000 pictures".
+        settings: how it was brought to one size and cut.
         source: plain JSON values: what was read, from where, and how (for data.json).
         mirror: whether a left-right mirrored picture keeps its class; digits do not.
         notes: what the reader did that the user should know: resized, skipped, duplicates.
@@ -76,6 +85,7 @@ class DataSet:
     test: Split | None
     fingerprints: dict[str, str]
     title: str
+    settings: Data = field(default_factory=Data)
     source: dict[str, Any] = field(default_factory=dict)
     mirror: bool = True
     notes: tuple[str, ...] = ()
@@ -91,5 +101,10 @@ class DataSet:
         return {"train": self.train, "validation": self.validation, "test": self.test}[name]
 
     def with_splits(self, **splits: Split | None) -> DataSet:
-        """Return a copy with some splits replaced."""
-        return replace(self, **splits)
+        """Return a copy with some splits replaced.
+
+        It is no longer what its source is: the source's fingerprints and address are dropped.
+        """
+        kept = {k: v for k, v in self.source.items() if k not in ("origin", "options")}
+        changed: dict[str, Any] = {"title": f"{self.title}, altered", "fingerprints": {}}
+        return replace(self, source=kept, **changed, **splits)

@@ -20,13 +20,9 @@ import numpy as np
 from tinysight.data.decoding import Stream, decode_all
 from tinysight.data.reading import SPLIT_NAMES, Options, Reading, Records
 from tinysight.errors import DataError, UsageError
-from tinysight.pictures.formats import printable
+from tinysight.pictures.formats import READ, REFUSED, printable
 
 __all__ = ["Folder", "find"]
-
-READ = {".apng", ".bmp", ".dib", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".webp"}
-# Not skipped: whoever put them there means them as pictures, and the refusal gives advice.
-REFUSED = {".avif", ".eps", ".heic", ".heif", ".jp2", ".jxl", ".svg", ".tif", ".tiff"}
 
 
 @dataclass

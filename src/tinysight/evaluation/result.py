@@ -86,7 +86,7 @@ def _predictions(evaluation: Evaluation) -> bytes:
     table = pa.table(
         {
             "id": evaluation.ids,
-            "file": evaluation.files or [None] * n,
+            "file": [_text(f) for f in evaluation.files] or [None] * n,
             "label": evaluation.labels,
             "predicted": predicted,
             "probability": evaluation.probabilities[np.arange(n), predicted],
@@ -117,13 +117,18 @@ def _card(evaluation: Evaluation, split: Split, i: int) -> dict[str, Any]:
     label, predicted = int(evaluation.labels[i]), int(evaluation.predicted[i])
     return {
         "id": evaluation.ids[i],
-        "file": evaluation.files[i] if evaluation.files else None,
+        "file": _text(evaluation.files[i]) if evaluation.files else None,
         "label": names[label],
         "predicted": names[predicted],
         "probability": float(evaluation.probabilities[i, predicted]),
         "probability_label": float(evaluation.probabilities[i, label]),
         "png": base64.b64encode(_png(split.images[i].numpy())).decode(),
     }
+
+
+def _text(name: str) -> str:
+    """A file name as text: names on disk need not be."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _png(image: NDArray[np.uint8]) -> bytes:

@@ -11,7 +11,7 @@ from pydantic_core import to_jsonable_python
 
 from tinysight.errors import RecipeError, unknown
 
-__all__ = ["Dropout", "Hidden", "Width", "check"]
+__all__ = ["Dropout", "Hidden", "ProjectedWidth", "Width", "check"]
 
 
 def _listed(value: Any) -> Any:
@@ -21,6 +21,9 @@ def _listed(value: Any) -> Any:
 
 
 Width = Annotated[int, Field(strict=True, ge=1, le=512)]
+# Below 16 channels the backward pass of a 1x1 convolution with stride 2, an odd batch and two
+# threads crashes in torch 2.13 on a CPU with AVX-512 (oneDNN); seen with 8 and 12, not with 16.
+ProjectedWidth = Annotated[int, Field(strict=True, ge=16, le=512)]
 Dropout = Annotated[float, Field(strict=True, ge=0, lt=1, allow_inf_nan=False)]
 Hidden = Annotated[
     tuple[Annotated[int, Field(strict=True, ge=1, le=16_384)], ...],

@@ -15,7 +15,7 @@ from pydantic import AfterValidator, Field
 from torch import nn
 
 from tinysight.models.layers import Scale, basic_block, conv_norm_relu, named, residual
-from tinysight.models.options import Width
+from tinysight.models.options import ProjectedWidth, Width
 
 __all__ = ["resnet", "resnet9", "resnet18"]
 
@@ -79,7 +79,7 @@ def resnet(
 
 
 def resnet18(
-    shape: tuple[int, int, int], classes: int, *, width: Width = 64
+    shape: tuple[int, int, int], classes: int, *, width: ProjectedWidth = 64
 ) -> tuple[nn.Module, str]:
     """Return the ResNet-18 of He et al. (2016) with the small stem: 3x3, stride 1, no pooling.
 

@@ -21,7 +21,7 @@ def restore(folder: RunFolder, checkpoint: str = "best") -> Classifier:
     Raises:
         CheckpointError: damaged, missing, or not of this model.
     """
-    recipe, data = folder.recipe(), folder.read_json("data")
+    recipe, data = folder.recipe(), folder.data()
     h, w, c = data["shape"]
     model = build(
         recipe.model,

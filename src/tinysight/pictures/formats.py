@@ -9,6 +9,8 @@ __all__ = [
     "MAX_ASPECT",
     "MAX_BYTES",
     "MAX_PIXELS",
+    "READ",
+    "REFUSED",
     "check_bounds",
     "format_of",
     "printable",
@@ -16,6 +18,11 @@ __all__ = [
 ]
 
 FORMATS = ("PNG", "JPEG", "WebP", "BMP", "GIF")
+
+# The endings by which a folder's pictures are found; the content then decides.
+READ = {".apng", ".bmp", ".dib", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".webp"}
+# Not skipped: whoever put them there means them as pictures, and the refusal gives advice.
+REFUSED = {".avif", ".eps", ".heic", ".heif", ".jp2", ".jxl", ".svg", ".tif", ".tiff"}
 
 MAX_PIXELS = 64_000_000  # 8,000 x 8,000: 192 MB as RGB
 MAX_ASPECT = 20  # a central crop to a square would show under a twentieth of the picture

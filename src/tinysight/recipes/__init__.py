@@ -1,7 +1,7 @@
 """The ready recipes, by name.
 
 A recipe is a function of a data set's facts that returns a Recipe. Its docstring is its record:
-the lines `Source:`, `For:` and `Expected:` are what `tinysight recipes` lists.
+`tinysight recipes` lists its lines `For:` and `Expected:`, `tinysight recipes NAME` shows all.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def record(name: str) -> dict[str, str]:
     """Return a recipe's record: "about" and the fields of its docstring, in lower case.
 
     >>> sorted(record("quick"))
-    ['about', 'expected', 'for', 'source']
+    ['about', 'expected', 'for', 'record', 'source']
     """
     text = inspect.getdoc(find(name)) or ""
     about, *rest = text.split("\n\n")

@@ -8,6 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import BaseModel
+
+from tinysight.errors import CheckpointError
 from tinysight.evaluation.fitting import Fitting, judge
 from tinysight.evaluation.intervals import wilson
 from tinysight.evaluation.metrics import Metrics
@@ -19,6 +22,48 @@ __all__ = ["Evaluated", "Gathered", "gather"]
 MISLEADING = {
     *"\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 }  # turn text around
+
+
+class _Evaluation(BaseModel):
+    """What evaluation/<split>/metrics.json must hold; the next, what gallery.json must."""
+
+    checkpoint: str
+    metrics: Metrics
+
+
+class _Card(BaseModel):
+    label: str
+    predicted: str
+    probability: float
+    probability_label: float
+    id: str | None = None
+    file: str | None = None
+
+
+class _Gallery(BaseModel):
+    right: list[_Card]
+    wrong: list[_Card]
+
+
+class _Layer(BaseModel):
+    name: str
+    kind: str
+    output: list[int]
+    parameters: int
+    flops: int
+    receptive_field: int | None
+
+
+class _Model(BaseModel):
+    name: str
+    parameters: int
+    flops: int
+    note: str | None = None
+    layers: list[_Layer] = []
+
+
+class _Environment(BaseModel):
+    command: str | None = None
 
 
 @dataclass(frozen=True)
@@ -88,42 +133,51 @@ def gather(folder: RunFolder) -> Gathered:
     """Read everything that a report is made of.
 
     Raises:
-        CheckpointError: a file is there but is not JSON.
+        CheckpointError: a file is there but is damaged.
         RecipeError: recipe.json is not a recipe.
     """
     found = {split: _evaluated(folder, split) for split in ("test", "validation")}
     return Gathered(
         name=_readable(folder.name),
         recipe=folder.recipe(),
-        data=_json(folder, "data"),
-        model=_json(folder, "model"),
-        environment=_json(folder, "environment"),
+        data=_readable(folder.data()) if folder.has_json("data") else {},
+        model=_json(folder, "model", _Model),
+        environment=_json(folder, "environment", _Environment),
         epochs=folder.metrics(),
-        best=_json(folder, "checkpoints/best").get("state", {}),
-        last=_json(folder, "checkpoints/last").get("state", {}),
+        best=_state(folder, "best"),
+        last=_state(folder, "last"),
         evaluated={split: e for split, e in found.items() if e is not None},
         test_reads=_readable(folder.test_reads()),
     )
 
 
 def _evaluated(folder: RunFolder, split: str) -> Evaluated | None:
-    said = _json(folder, f"evaluation/{split}/metrics")
+    said = _json(folder, f"evaluation/{split}/metrics", _Evaluation)
     if not said:
         return None
-    cards = _json(folder, f"evaluation/{split}/gallery")
+    metrics = Metrics.from_dict(said["metrics"])
+    k = len(metrics.classes)
+    if not k or [len(row) for row in metrics.confusion] != [k] * k:
+        raise CheckpointError(
+            f"{folder.evaluation(split) / 'metrics.json'} is damaged: its confusion matrix has not "
+            f"a row and a column for each of {k} classes"
+        )
+    cards = _json(folder, f"evaluation/{split}/gallery", _Gallery)
     return Evaluated(
         split,
         said["checkpoint"],
-        Metrics.from_dict(said["metrics"]),
+        metrics,
         cards.get("right", []),
         cards.get("wrong", []),
     )
 
 
-def _json(folder: RunFolder, name: str) -> Any:
-    if not (folder.path / f"{name}.json").exists():
-        return {}
-    return _readable(folder.read_json(name))
+def _json(folder: RunFolder, name: str, form: type[BaseModel]) -> dict[str, Any]:
+    return _readable(folder.read_json(name, form)) if folder.has_json(name) else {}
+
+
+def _state(folder: RunFolder, tag: str) -> dict[str, Any]:
+    return _readable(folder.state(tag)) if folder.has_json(f"checkpoints/{tag}") else {}
 
 
 def _readable(value: Any) -> Any:

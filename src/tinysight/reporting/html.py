@@ -35,11 +35,11 @@ def write_report(folder: RunFolder) -> Path:
     """
     run = gather(folder)
     drawn = {plot.name: plot for plot in plots(folder, run)}
-    write_atomic(folder.report_html, _render(run, drawn))
+    write_atomic(folder.report_html, _render(run, drawn, _repeat(folder, run)))
     return folder.report_html
 
 
-def _render(run: Gathered, drawn: Mapping[str, Plot]) -> str:
+def _render(run: Gathered, drawn: Mapping[str, Plot], repeat: Sequence[str]) -> str:
     """Fill the template; escaping is on, so that names can hold anything."""
     from jinja2 import Environment, PackageLoader
 
@@ -72,7 +72,7 @@ def _render(run: Gathered, drawn: Mapping[str, Plot]) -> str:
         reads=reading.reads(run),
         changed=run.recipe.changed(),
         recipe_json=json.dumps(run.recipe.model_dump(mode="json"), indent=2, ensure_ascii=False),
-        repeat=_repeat(run),
+        repeat=repeat,
         layers=run.model.get("layers") or [],
     )
 
@@ -164,11 +164,33 @@ def _is_base64(text: Any) -> bool:
         return False
 
 
-def _repeat(run: Gathered) -> Sequence[str]:
-    """The commands that do the run again; none where its data was in memory."""
+def _repeat(folder: RunFolder, run: Gathered) -> Sequence[str]:
+    """The command that does the run again; none where its data was in memory."""
     source = run.data.get("source") or {}
     origin = source.get("origin", run.data.get("name"))
-    if origin is None:
+    if not isinstance(origin, str):
         return ()
+    data = _typed(origin, given=run.environment.get("command") or "")
+    recipe = Path(_typed(str(folder.path))) / "recipe.json"
     test = " --evaluate-test" if "test" in run.evaluated else ""
-    return (f"tinysight train {shlex.quote(str(origin))} --recipe recipe.json{test}",)
+    return (f"tinysight train {shlex.quote(data)} --recipe {shlex.quote(str(recipe))}{test}",)
+
+
+def _typed(path: str, given: str = "") -> str:
+    """A path or name as one would type it here: as the command `given` has it, or from here.
+
+    An absolute path from elsewhere tells of a machine, and keeps its last name alone.
+    """
+    if not Path(path).is_absolute():
+        return path
+    try:
+        words = shlex.split(given)
+    except ValueError:
+        words = []
+    as_given = [w for w in words if "\0" not in w and Path(w).resolve() == Path(path)]
+    if as_given:
+        return as_given[0]
+    here = Path.cwd()
+    if Path(path).is_relative_to(here):
+        return str(Path(path).relative_to(here))
+    return f"path/to/{Path(path).name}"

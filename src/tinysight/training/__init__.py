@@ -75,7 +75,8 @@ def plan(data: DataSet, recipe: Recipe, *, device: str = "auto") -> Plan:
     )
     notes = list(data.notes)
     if recipe.init is not None:
-        notes.append(warm_start(model, RunFolder.open(recipe.init)))
+        start = RunFolder.open(recipe.init)
+        notes += [warm_start(model, start), *_strangers(start, data)]
     table = describe(model, data.shape)
     return Plan(data, recipe, model, table, mean, deviation, place, precision, tuple(notes))
 
@@ -119,11 +120,37 @@ def _check(recipe: Recipe, data: DataSet) -> None:
         )
 
 
+def _strangers(start: RunFolder, data: DataSet) -> list[str]:
+    """Refuse a start that has seen this validation split; say where nothing is known of that.
+
+    Raises:
+        RecipeError: `start` was trained on another cut of the same pictures.
+    """
+    theirs = start.data()
+    if theirs["fingerprints"] != data.fingerprints:
+        return [
+            f"{start.path} was trained on other data; whether it holds pictures of this "
+            "validation split is not known"
+        ]
+    if theirs["splits"]["validation"]["digest"] != data.validation.digest:
+        raise RecipeError(
+            f"init={start.path} was trained on another cut of the same pictures, so it has seen "
+            f"this validation split; use data.split_seed={theirs['split_seed']} and its shares"
+        )
+    return []
+
+
 def _data(ready: Plan) -> dict[str, object]:
-    """What data.json says."""
+    """What data.json says. How many pictures a class has in test is no read of its labels."""
     data = ready.data
     splits = {
-        name: {"n": len(split), "counts": split.counts(len(data.classes))} if split else None
+        name: {
+            "n": len(split),
+            "counts": split.counts(len(data.classes)),
+            "digest": split.digest,
+        }
+        if split
+        else None
         for name in SPLITS
         for split in [data.split(name)]
     }

@@ -1,4 +1,4 @@
-"""Which pictures are in which batch, and how they come to the device."""
+"""Which pictures are in which batch."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import signal
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from tinysight.training.signals import StopRequest
 __all__ = ["class_weights", "fit"]
 
 LOOK_EVERY = 20  # steps between two looks at the loss, which on a GPU make the host wait
+LOOK_SECONDS = 0.5  # on a CPU
 CLEAN_AT_MOST = 2_500  # training pictures on which the clean accuracy is measured each epoch
 
 
@@ -46,10 +48,12 @@ def fit(
 
     The best checkpoint is the one of highest validation accuracy, of equals that of lowest
     validation loss: on a few hundred pictures many epochs are equal, the early ones less settled.
-    `recipe.patience` waits for the accuracy alone. With
-    `recipe.ema` the averaged weights are what is measured and saved. Equal arguments on one
-    machine give equal weights: order, augmentation and dropout are functions of the seed and
-    the position alone, and the global generators are left as found.
+    `recipe.patience` waits for the accuracy alone. With `recipe.ema` the averaged weights are
+    what is measured and saved. The running loss is the plain cross-entropy against the labels,
+    without smoothing, weights or mixing, so that it can be held against the other two.
+
+    Equal arguments on one CPU give equal weights: order, augmentation and dropout are functions
+    of the seed and the position alone, and the global generators are left as found.
 
     Args:
         mean: the train split's mean a channel, as a fraction; it fills what is erased.
@@ -74,6 +78,7 @@ def fit(
     per_epoch = steps(n, recipe.batch_size)
     total = per_epoch * recipe.epochs
     step = best_epoch = risen_epoch = 0
+    looked = started
     best = (-1.0, -math.inf)
     rate = recipe.optim.lr
 
@@ -98,7 +103,7 @@ def fit(
             epoch_started = time.perf_counter()
 
             for index in order(n, recipe.batch_size, seed=recipe.seed, epoch=epoch):
-                torch.manual_seed((recipe.seed << 32) + step)  # dropout: a function of the step
+                _seed_dropout(recipe.seed, step, device)
                 at = index.to(device)
                 labels = train.labels[at]
                 images = train.images[at].permute(0, 3, 1, 2)  # n c h w, channels-last as it lies
@@ -130,26 +135,27 @@ def fit(
                 if average:
                     average.update(model)
                 step += 1
-                tally.add(loss, logits, labels)
+                tally.add(logits, labels)
 
-                if step % LOOK_EVERY == 0 or step % per_epoch == 0:
+                # On a CPU looking costs nothing; a GPU would have to be waited for.
+                waits = device.type == "cpu" and time.perf_counter() - looked > LOOK_SECONDS
+                if waits or step % LOOK_EVERY == 0 or step % per_epoch == 0:
+                    looked = time.perf_counter()
                     if not tally.finite():
                         raise Diverged(_diverged(step, epoch, rate, folder, best_epoch))
                     speed = tally.n / (time.perf_counter() - epoch_started)
                     progress.step(step, epoch, tally.loss(), tally.accuracy(), speed)
                 if stop.signal:
-                    save(("last",), epoch, {}, "interrupted")
-                    raise Interrupted(
-                        f"stopped by {stop.signal.name} in epoch {epoch} at step {step}; "
-                        f"the weights are saved in {folder.path}",
-                        128 + stop.signal,
-                    )
+                    save(("last",) if best_epoch else ("last", "best"), epoch, {}, "interrupted")
+                    raise _interrupted(stop.signal, step, epoch, folder)
 
             seconds = time.perf_counter() - epoch_started
             clean_loss, clean_accuracy = score(measured, clean.images, clean.labels)
             validation_loss, validation_accuracy = score(
                 measured, validation.images, validation.labels
             )
+            if not math.isfinite(clean_loss + validation_loss):
+                raise Diverged(_diverged(step, epoch, rate, folder, best_epoch))
             plateau.see(validation_loss)
             row = {
                 "epoch": epoch,
@@ -172,9 +178,13 @@ def fit(
             waited = epoch - risen_epoch
             early = recipe.patience is not None and waited >= recipe.patience
             stopped = "completed" if epoch == recipe.epochs else "early" if early else None
+            if stop.signal and not stopped:
+                stopped = "interrupted"
             folder.append_metrics(row)
             save(("last", "best") if better else ("last",), epoch, row, stopped)
             progress.epoch(row, better=better)
+            if stop.signal:
+                raise _interrupted(stop.signal, step, epoch, folder)
             if early and epoch < recipe.epochs:
                 progress.say(
                     f"stopped early: no better validation accuracy in {waited} epochs; "
@@ -208,9 +218,10 @@ class _Tally:
         self.sums = self.sums.to(self.device)
 
     @torch.no_grad()
-    def add(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
+    def add(self, logits: Tensor, labels: Tensor) -> None:
+        loss = F.cross_entropy(logits.detach().float(), labels, reduction="sum")
         hits = (logits.argmax(1) == labels).sum()
-        self.sums += torch.stack([loss.detach() * len(labels), hits]).to(self.sums.dtype)
+        self.sums += torch.stack([loss, hits]).to(self.sums.dtype)
         self.n += len(labels)
 
     def finite(self) -> bool:
@@ -243,6 +254,25 @@ def _sample(split: _Loaded, n: int, *, seed: int) -> _Loaded:
     return _Loaded(split.images[index], split.labels[index])
 
 
+def _seed_dropout(seed: int, step: int, device: torch.device) -> None:
+    """Make dropout a function of the seed and the step.
+
+    The device's own generator alone: `torch.manual_seed` would seed all the others too.
+    """
+    number = (seed * 0x9E3779B97F4A7C15 + step) % 2**63
+    torch.default_generator.manual_seed(number)
+    if device.type == "cuda":
+        torch.cuda.manual_seed(number)
+
+
+def _interrupted(number: signal.Signals, step: int, epoch: int, folder: RunFolder) -> Interrupted:
+    return Interrupted(
+        f"stopped by {number.name} in epoch {epoch} at step {step}; the weights are saved in "
+        f"{folder.path}: evaluate, predict and report take the best so far",
+        128 + number,
+    )
+
+
 def _diverged(step: int, epoch: int, rate: float, folder: RunFolder, best_epoch: int) -> str:
     kept = (
         f"the checkpoints of {folder.path} hold the epochs before"
@@ -250,6 +280,6 @@ def _diverged(step: int, epoch: int, rate: float, folder: RunFolder, best_epoch:
         else "no epoch was complete, so nothing was saved"
     )
     return (
-        f"the loss is not finite in epoch {epoch}, at or up to {LOOK_EVERY - 1} steps before step "
-        f"{step}, learning rate {rate:.3g}; {kept}. Try a lower optim.lr, or optim.clip=1"
+        f"the loss is not finite in epoch {epoch}, at step {step} or up to {LOOK_EVERY} before it, "
+        f"learning rate {rate:.3g}; {kept}. Try a lower optim.lr, or optim.clip=1"
     )

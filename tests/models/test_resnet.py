@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from tinysight.errors import RecipeError
 from tinysight.models import Classifier, build, describe
 from tinysight.recipe import Model
 
@@ -119,7 +120,7 @@ def test_convolutions_start_with_variance_two_over_fan_out(name: str) -> None:
     ],
 )
 def test_the_net_fits_itself_to_the_picture_and_says_so(name: str, shape, note: str) -> None:
-    model = make(name, shape, width=4)
+    model = make(name, shape, width=16)
     assert model.note == note
     maps = [
         r.output[1:] for r in describe(model, shape).layers if r.receptive_field and r.output[2:]
@@ -127,11 +128,20 @@ def test_the_net_fits_itself_to_the_picture_and_says_so(name: str, shape, note: 
     assert f"{maps[-1][0]}x{maps[-1][1]}" in note.split(";")[1]
 
 
+NARROW = {"resnet9": 1, "resnet": 1, "resnet18": 16}
+
+
 @pytest.mark.parametrize("name", ["resnet9", "resnet", "resnet18"])
 def test_the_trunk_never_works_above_40_pixels_nor_ends_below_3(name: str) -> None:
     for side in [*range(3, 70), 96, 128, 224]:
-        layers = describe(make(name, (side, side, 1), width=1), (side, side, 1)).layers
+        layers = describe(make(name, (side, side, 1), width=NARROW[name]), (side, side, 1)).layers
         maps = [r for r in layers if r.receptive_field and r.output[2:]]
         trunk = [r for r in maps if "stem" not in r.name and "reduce" not in r.name]
         assert max(r.output[1] for r in trunk[1:]) <= 40, side
         assert trunk[-1].output[1] >= 3, side
+
+
+def test_resnet18_refuses_widths_that_crash_torch() -> None:
+    """See ProjectedWidth: with 8 or 12 channels the backward pass ends the process."""
+    with pytest.raises(RecipeError, match="model.width must be greater than or equal to 16, got 8"):
+        make("resnet18", width=8)

@@ -272,3 +272,9 @@ def test_what_can_be_refused_is_refused_before_the_data_is_read(here: Path) -> N
     ):
         with pytest.raises(UsageError, match=text):
             tinysight.train("no such data", **wrong)  # pyright: ignore[reportArgumentType]
+
+
+def test_the_order_of_overrides_does_not_matter(folder: Path) -> None:
+    fields: dict[str, Any] = {"schedule.warmup": 1, "schedule.name": "cosine"}
+    first = tinysight.plan(folder, quiet=True, **fields).recipe
+    assert first == tinysight.plan(folder, quiet=True, **dict(reversed(fields.items()))).recipe

@@ -348,8 +348,7 @@ def _adapt(recipe: str | Path | Recipe, facts: Facts, overrides: Mapping[str, An
         recipe = find(recipe)(facts)
     elif not isinstance(recipe, Recipe):
         recipe = Recipe.from_json(Path(recipe))
-    for path, value in overrides.items():
-        recipe = recipe.override(path, value)
+    recipe = recipe.override_all(overrides)
     return recipe.model_copy(update={"model": resolve(recipe.model)})
 
 

@@ -281,8 +281,7 @@ def _check_recipe(recipe: str, overrides: dict[str, str]) -> None:
     found: Recipe = (
         Recipe.from_json(Path(recipe)) if recipe.endswith(".json") else find(recipe)(Facts())
     )
-    for path, value in overrides.items():
-        found = found.override(path, value)
+    found.override_all(overrides)
 
 
 def main(arguments: list[str] | None = None) -> None:

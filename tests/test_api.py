@@ -82,8 +82,22 @@ def test_arrays_tensors_and_torch_data_sets_are_one(small: dict[str, Any]) -> No
 def test_data_that_was_in_memory_is_asked_for_again(small: dict[str, Any]) -> None:
     run = tinysight.train(tinysight.load_data(noise(90, 0), layout="nhwc"), **small)
     run.evaluate("validation")
-    with pytest.raises(DataError, match="was in memory when it was trained"):
-        tinysight.load(run.path).evaluate("validation")
+    again = tinysight.load(run.path)
+    with pytest.raises(DataError, match=r"was in memory when it was trained; give it again"):
+        again.evaluate("validation")
+    with pytest.raises(DataError, match=r"is not what .* was trained on: it differs in train"):
+        again.evaluate(data=tinysight.load_data(noise(90, 1), layout="nhwc"))
+    found = again.evaluate(data=tinysight.load_data(noise(90, 0), layout="nhwc"))
+    assert found.probabilities.tolist() == run.evaluate().probabilities.tolist()
+    again.evaluate("validation")
+
+
+def test_data_that_has_moved_is_found_where_one_says(folder: Path, small: dict[str, Any]) -> None:
+    run = tinysight.train(folder, **small).path
+    folder.rename("elsewhere")
+    with pytest.raises(DataError, match=r"the data of .* is not at .*pictures; say where it is"):
+        tinysight.evaluate(run)
+    assert tinysight.evaluate(run, data="elsewhere").metrics.top1.n == 5
 
 
 def test_data_that_has_changed_since_is_refused(folder: Path, small: dict[str, Any]) -> None:
@@ -152,11 +166,15 @@ def test_recipes_can_be_names_files_and_values(
     recipe = tinysight.RECIPES["linear"](Facts()).override("epochs", 1)
     recipe = recipe.override("batch_size", 16)
     (here / "mine.json").write_text(recipe.to_json())
-    runs = [
-        tinysight.train(folder, r, quiet=True) for r in (recipe, "mine.json", here / "mine.json")
-    ]
-    files = [r.folder.read_json("checkpoints/best")["files"] for r in runs]
-    assert files[0] == files[1] == files[2]
+    (here / "mine").write_text(recipe.to_json())
+    first = tinysight.train(folder, recipe, quiet=True)
+    expected = first.folder.read_json("checkpoints/best")["files"]
+    for again in ("mine.json", here / "mine.json", "mine", first.path, str(first.path), "runs/x"):
+        if again == "runs/x":
+            first.path.rename(again)
+            again = "x"
+        run = tinysight.train(folder, again, quiet=True)
+        assert run.folder.read_json("checkpoints/best")["files"] == expected, again
 
 
 @pytest.mark.parametrize(
@@ -244,7 +262,18 @@ def test_batches_are_taken_apart(folder: Path, small: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("call", "text"),
     [
-        (lambda: tinysight.train("digits", FIVE), "recipe must be a name, a path or a Recipe"),
+        (lambda: tinysight.train("digits", FIVE), "recipe must be a name, a file, a run folder"),
+        (
+            lambda: tinysight.train("digits", out=FIVE),
+            "out must be the path of a new or empty fold",
+        ),
+        (lambda: tinysight.train("digits", out=""), "out must be the path of a new or empty fold"),
+        (
+            lambda: tinysight.train(""),
+            "the data set's name or path is empty; `.` is the folder you",
+        ),
+        (lambda: tinysight.train("a" * 300), "is no data set: File name too long"),
+        (lambda: tinysight.train("digits", "a" * 300), "unknown recipe 'aaa"),
         (lambda: tinysight.load(FIVE), "run must be a name or a path, got int"),
         (lambda: tinysight.load_data("digits", settings=None), "unknown argument of load_data"),
     ],

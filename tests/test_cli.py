@@ -78,7 +78,7 @@ def test_help_names_every_verb(cli: Cli) -> None:
             "unknown verb 'trian'; did you mean 'train'? Known: data, evaluate",
         ),
         (["train"], 2, "Missing argument"),
-        (["train", "digits", "--epochs", "3"], 2, "No such option: --epochs"),
+        (["train", "digits", "--epochs", "3"], 2, "no such option: --epochs"),
         (["train", "digits", "lerning_rate=3"], 2, "did you mean 'optim.lr'"),
         (["train", "digits", "optim.lr=nan"], 2, "optim.lr must be a finite number"),
         (["train", "digits", "epochs"], 2, "expected FIELD=VALUE, got 'epochs'"),
@@ -501,6 +501,53 @@ def test_a_full_disk_under_standard_output_is_said(
     ):
         _, err = process.communicate(timeout=120)
     assert (process.returncode, err) == (5, b"error: No space left on device\n")
+
+
+@pytest.mark.parametrize(
+    ("word", "text"),
+    [
+        ("--epochs=3", "a recipe's field is given without dashes: epochs=VALUE"),
+        ("--optim.lr=3", "a recipe's field is given without dashes: optim.lr=VALUE"),
+        ("--lr=3", "a recipe's field is given without dashes: optim.lr=VALUE"),
+        ("--evaluate-tst", "Possible options: --evaluate-test"),
+        ("--blurb", "No such option: --blurb"),
+    ],
+)
+def test_an_option_that_is_none_is_answered_by_what_was_meant(
+    word: str, text: str, cli: Cli
+) -> None:
+    said = cli("train", "digits", word)
+    assert (said.code, text in said.err) == (2, True), said.err
+
+
+def test_a_field_given_twice_is_refused(cli: Cli) -> None:
+    said = cli("train", "digits", "epochs=3", "epochs=4")
+    assert (said.code, "epochs is given twice: 3 and 4; leave one away" in said.err) == (2, True)
+
+
+def test_a_run_is_evaluated_on_its_data_where_it_is_now(cli: Cli, trained: Path) -> None:
+    assert cli("evaluate", trained, "--data", "digits").code == 0
+    said = cli("evaluate", trained, "--data", "shapes")
+    assert (said.code, "shapes is not what" in said.err) == (3, True)
+
+
+@pytest.mark.parametrize("closed", ["1", "2", "12"])
+def test_closed_outputs_drop_what_they_get(closed: str) -> None:
+    line = f"import os; [os.close(int(n)) for n in {closed!r}]"
+    line += "; os.execv(os.sys.executable, [os.sys.executable, '-m', 'tinysight', 'data', 'list'])"
+    ended = subprocess.run([sys.executable, "-c", line], capture_output=True, text=True)
+    assert (ended.returncode, "Traceback" in ended.stdout + ended.stderr) == (0, False)
+
+
+def test_names_that_an_encoding_lacks_are_escaped(tmp_path: Path) -> None:
+    for name in ("猫", "perro"):
+        (tmp_path / name).mkdir()
+        for i in range(12):
+            Image.new("RGB", (8, 8), (i, 0, 0)).save(tmp_path / name / f"{i}.png")
+    words = [sys.executable, "-m", "tinysight", "data", "info", str(tmp_path)]
+    env = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    ended = subprocess.run(words, capture_output=True, text=True, env=env)
+    assert (ended.returncode, "\\u732b" in ended.stdout) == (0, True), ended.stderr
 
 
 def test_an_output_that_is_a_file_is_refused_before_the_data_is_read(

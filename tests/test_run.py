@@ -251,7 +251,7 @@ def test_where_a_folder_cannot_be_opened_a_file_is_written_all_the_same(
         raise PermissionError(errno.EACCES, "Permission denied")
 
     with monkeypatch.context() as patch:
-        patch.setattr("tinysight.run.os.open", refuse)
-        patch.setattr("tinysight.run.WINDOWS", True)
+        patch.setattr("tinysight.run.files.os.open", refuse)
+        patch.setattr("tinysight.run.files.WINDOWS", True)
         write_atomic(tmp_path / "x", "new")
     assert (tmp_path / "x").read_text() == "new"

@@ -16,17 +16,18 @@ import torch
 from tinysight import data as datasets
 from tinysight.augment import augment
 from tinysight.data.dataset import DataSet
-from tinysight.errors import DataError, UsageError, unknown
+from tinysight.errors import DataError, UnknownName, UsageError, unknown
 from tinysight.evaluation import result
 from tinysight.evaluation.predict import Prediction
 from tinysight.evaluation.predict import predict as predict_pictures
 from tinysight.evaluation.result import Evaluation
 from tinysight.machine import choose_device
-from tinysight.models import Classifier, resolve
+from tinysight.models import Classifier
+from tinysight.models import resolve as resolve_model
 from tinysight.models.restore import restore
 from tinysight.pictures.formats import READ, REFUSED
 from tinysight.recipe import Data, Facts, Recipe
-from tinysight.recipes import find
+from tinysight.recipes import resolve as resolve_recipe
 from tinysight.reporting import notebook, theme, write_report
 from tinysight.reporting import preview as draw_preview
 from tinysight.run import RunFolder, write_atomic
@@ -84,9 +85,9 @@ class Run:
         """Return the trained network in evaluation mode: n c h w pictures of 0..255 to logits."""
         return restore(self.folder, checkpoint)
 
-    def evaluate(self, split: str = "validation") -> Evaluation:
+    def evaluate(self, split: str = "validation", *, data: Any = None) -> Evaluation:
         """See `tinysight.evaluate`."""
-        return evaluate(self, split)
+        return evaluate(self, split, data=data)
 
     def predict(self, pictures: Any, *, top: int = 5) -> list[Prediction]:
         """See `tinysight.predict`."""
@@ -96,14 +97,17 @@ class Run:
         """See `tinysight.report`."""
         return report(self)
 
-    def data(self) -> DataSet:
+    def data(self, source: Any = None) -> DataSet:
         """Read the run's data set again and check that it is what the run was trained on.
 
+        Args:
+            source: where it is now, if it has moved or was in memory; as for `load_data`.
+
         Raises:
-            DataError: it has changed, or it was in memory and is gone.
+            DataError: it has changed, has moved, or was in memory.
         """
-        if self._data is None:
-            self._data = _reload(self.folder, self.recipe.data)
+        if self._data is None or source is not None:
+            self._data = _reload(self.folder, self.recipe.data, source)
         return self._data
 
     def __str__(self) -> str:
@@ -183,7 +187,7 @@ def train(
 
     Args:
         data: a DataSet, or anything that `load_data` takes.
-        recipe: a name in RECIPES, a recipe.json, or a Recipe.
+        recipe: a name in RECIPES, a recipe.json, a run to do again, or a Recipe.
         out: the run folder, new or empty; without it the next free one below `runs/`.
         device: "auto", "cpu", "cuda" or "mps".
         evaluate_test: also evaluate on test after it; the read of the labels is counted.
@@ -225,18 +229,22 @@ def load(run: str | Path) -> Run:
     return Run(RunFolder.open(run))
 
 
-def evaluate(run: str | Path | Run, split: str = "validation") -> Evaluation:
+def evaluate(run: str | Path | Run, split: str = "validation", *, data: Any = None) -> Evaluation:
     """Evaluate a run's best checkpoint on a split, leave the numbers in its folder, return them.
 
     A read of the test labels is counted in the run.
 
+    Args:
+        data: where the run's data set is now, if it has moved or was in memory.
+
     Raises:
         UsageError: no such split.
+        DataError: the data set is not there, or not what the run was trained on.
     """
     run = _run(run)
     if split not in ("validation", "test"):
         raise UsageError(f"split must be validation or test, got {split!r}")
-    data = run.data()
+    data = run.data(data)
     part = data.split(split)
     if part is None:
         raise UsageError(f"{data.name} has no {split} split; evaluate on validation")
@@ -342,31 +350,36 @@ def _adapt(recipe: str | Path | Recipe, facts: Facts, overrides: Mapping[str, An
     Raises:
         UnknownName, RecipeError: no such recipe, field or value.
     """
-    if not isinstance(recipe, str | Path | Recipe):
-        raise UsageError(f"recipe must be a name, a path or a Recipe, got {type(recipe).__name__}")
-    if isinstance(recipe, str) and not recipe.endswith(".json"):
-        recipe = find(recipe)(facts)
-    elif not isinstance(recipe, Recipe):
-        recipe = Recipe.from_json(Path(recipe))
-    recipe = recipe.override_all(overrides)
-    return recipe.model_copy(update={"model": resolve(recipe.model)})
+    found = resolve_recipe(recipe, facts).override_all(overrides)
+    return found.model_copy(update={"model": resolve_model(found.model)})
 
 
-def _reload(folder: RunFolder, settings: Data) -> DataSet:
+def _reload(folder: RunFolder, settings: Data, source: Any) -> DataSet:
+    """The data set of a run from where it was, or from `source`, checked by its digests."""
     said = folder.data()
-    origin = said["source"].get("origin")
+    origin = said["source"].get("origin") if source is None else source
     if origin is None:
         raise DataError(
-            f"the data of {folder.path} was in memory when it was trained; "
-            "evaluate with the Run that train returned"
+            f"the data of {folder.path} was in memory when it was trained; give it again: "
+            "evaluate(run, data=...)"
         )
-    data = datasets.load(origin, settings, **said["source"].get("options", {}))
+    if isinstance(origin, DataSet):
+        data = origin
+    else:
+        try:
+            data = datasets.load(origin, settings, **said["source"].get("options", {}))
+        except UnknownName:
+            raise DataError(
+                f"the data of {folder.path} is not at {origin}; say where it is now: data=PATH, or "
+                "--data PATH"
+            ) from None
     splits = {k: data.split(k) for k, v in said["splits"].items() if v}
     changed = [k for k, v in splits.items() if v is None or v.digest != said["splits"][k]["digest"]]
     if list(data.classes) != said["classes"]:
         changed.append("the class names")
     if changed:
         raise DataError(
-            f"{origin} is not what {folder.path} was trained on: it differs in {', '.join(changed)}"
+            f"{data.name} is not what {folder.path} was trained on: it differs in "
+            f"{', '.join(changed)}"
         )
     return data

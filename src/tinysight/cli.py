@@ -9,8 +9,7 @@ from __future__ import annotations
 import json
 import sys
 import traceback
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import Annotated, Any, Optional
 
 import typer
 from typer.core import TyperGroup
@@ -18,9 +17,6 @@ from typer.exceptions import TyperException
 
 from tinysight import __version__, terminal
 from tinysight.errors import PictureError, TinysightError, UnknownName, UsageError, unknown
-
-if TYPE_CHECKING:
-    from tinysight.recipe import Recipe
 
 __all__ = ["main"]
 
@@ -64,9 +60,13 @@ Words = Annotated[
     Optional[list[str]],  # noqa: UP045 - typer reads it at run time
     typer.Argument(metavar="[FIELD=VALUE]...", help="Recipe fields, e.g. epochs=4 optim.lr=0.2."),
 ]
+DataWords = Annotated[
+    Optional[list[str]],  # noqa: UP045 - typer reads it at run time
+    typer.Argument(metavar="[FIELD=VALUE]...", help="Fields of data, e.g. size=32 label=coarse."),
+]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave unreadable pictures out.")]
 RecipeName = Annotated[
-    str, typer.Option("--recipe", "-r", help="A name (see recipes) or a recipe.json.")
+    str, typer.Option("--recipe", "-r", help="A name (see recipes), a recipe.json, or a run.")
 ]
 
 
@@ -91,7 +91,10 @@ def train(
     data: Source,
     fields: Words = None,
     recipe: RecipeName = "quick",
-    out: Annotated[Optional[str], typer.Option(help="The run folder, new or empty.")] = None,  # noqa: UP045
+    out: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="The run folder, new or empty; else runs/DATA-RECIPE-001 and so on."),
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     evaluate_test: Annotated[
         bool, typer.Option("--evaluate-test", help="Evaluate on test after the training.")
@@ -131,13 +134,17 @@ def train(
 def evaluate(
     run: RunName,
     split: Annotated[str, typer.Option(help="validation or test.")] = "validation",
+    data: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="Where the run's data set is now, if it has moved."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Measure a run's best checkpoint on a split, class by class."""
     from tinysight import api
 
     opened = api.load(run)
-    found = api.evaluate(opened, split)
+    found = api.evaluate(opened, split, data=data)
     if as_json:
         terminal.evaluation_json(found)
         return
@@ -215,7 +222,7 @@ def data_list(as_json: Json = False) -> None:
 
 @data_app.command("info")
 def data_info(
-    data: Source, fields: Words = None, skip_bad: SkipBad = False, as_json: Json = False
+    data: Source, fields: DataWords = None, skip_bad: SkipBad = False, as_json: Json = False
 ) -> None:
     """Count, measure and check a data set: classes, sizes, duplicates, unreadable files."""
     settings = _data_fields(fields)
@@ -255,6 +262,8 @@ def _fields(words: list[str] | None) -> dict[str, str]:
         name, sign, value = word.partition("=")
         if not sign:
             raise UsageError(f"expected FIELD=VALUE, got {word!r}; the data set comes first")
+        if name in found:
+            raise UsageError(f"{name} is given twice: {found[name]} and {value}; leave one away")
         found[name] = value
     return found
 
@@ -275,13 +284,10 @@ def _data_fields(words: list[str] | None) -> dict[str, Any]:
 
 def _check_recipe(recipe: str, overrides: dict[str, str]) -> None:
     """Refuse a wrong name, field or value before torch is imported."""
-    from tinysight.recipe import Facts, Recipe
-    from tinysight.recipes import find
+    from tinysight.recipe import Facts
+    from tinysight.recipes import resolve
 
-    found: Recipe = (
-        Recipe.from_json(Path(recipe)) if recipe.endswith(".json") else find(recipe)(Facts())
-    )
-    found.override_all(overrides)
+    resolve(recipe, Facts()).override_all(overrides)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -289,13 +295,14 @@ def main(arguments: list[str] | None = None) -> None:
     words = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in words
     words = [w for w in words if w != "--debug"]
+    terminal.take_any_text()
     try:
         code = _run(words)
         sys.stdout.flush()
     except TinysightError as error:
         code = _fail(str(error), error.exit_code, debug)
     except TyperException as error:
-        code = _fail(error.format_message(), 2, debug)
+        code = _fail(_as_field(error) or error.format_message(), 2, debug)
     except (KeyboardInterrupt, typer.Abort):
         code = _fail("interrupted", 130, debug)
     except (BrokenPipeError, SystemExit):  # rich makes the one into the other
@@ -318,6 +325,22 @@ def _run(words: list[str]) -> int:
     except typer.Exit as left:
         return left.exit_code
     return 0
+
+
+def _as_field(error: TyperException) -> str | None:
+    """What to write where an option was meant to be a field of the recipe."""
+    option = getattr(error, "option_name", None)
+    if option is None:
+        return None
+    from tinysight.recipe import Recipe
+    from tinysight.recipe.refusals import nearest_field
+
+    name = option.lstrip("-")
+    near = nearest_field(name, Recipe)
+    # A slip in an option's own name is answered with the nearest option.
+    if near is None or (getattr(error, "possibilities", None) and name not in near):
+        return None
+    return f"no such option: {option}; a recipe's field is given without dashes: {near}=VALUE"
 
 
 def _fail(message: str, code: int, debug: bool) -> int:

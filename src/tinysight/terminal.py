@@ -11,6 +11,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ __all__ = [
     "safe",
     "say",
     "table",
+    "take_any_text",
     "unreadable",
 ]
 
@@ -70,6 +72,19 @@ def lacking(error: BaseException) -> str | None:
         )
         return f"{error.strerror or error}{where}"
     return None
+
+
+def take_any_text() -> None:
+    """Make standard output and error take any name: escaped where their encoding lacks a letter.
+
+    One that is closed drops what it gets.
+    """
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def release() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from PIL import Image
 from torch.utils.data import Dataset, IterableDataset, TensorDataset
 
 from tinysight.data import load
-from tinysight.data.arrays import as_labels, as_pixels
+from tinysight.data.arrays import as_pixels
 from tinysight.errors import DataError, UsageError
 from tinysight.recipe import Recipe
 
@@ -114,7 +115,14 @@ def test_the_source_arrays_stay_as_they_were() -> None:
 
 def test_a_class_without_pictures_is_said() -> None:
     data = load((X, Y), classes=["a", "b", "c", "d"])
-    assert "train has no picture of 1 classes: d" in data.notes
+    assert "train has no picture of 1 class: 'd'" in data.notes
+
+
+def test_gaps_in_the_labels_are_said() -> None:
+    data = load((X, np.where(Y == 0, 0, 5)))
+    assert data.classes == tuple("012345")
+    assert data.notes[0] == "train has no picture of 4 classes: '1', '2', '3', '4'"
+    assert data.train.counts(6)[1:5] == [0, 0, 0, 0]
 
 
 # Layouts
@@ -139,8 +147,11 @@ def test_layouts_that_it_does_not_decide() -> None:
         DataError, match=r"the shape \(5, 8, 8, 3\) has not 1 or 3 channels as nchw"
     ):
         as_pixels(pixels(5, 8, 8, 3), layout="nchw")
-    with pytest.raises(UsageError, match="layout must be nhwc or nchw, got 'hwc'"):
-        load((X, Y), layout="hwc")  # pyright: ignore[reportArgumentType]
+    # Those too that need none: of three axes, and of PIL.
+    for images in (X, X[..., 0], [Image.fromarray(x) for x in X]):
+        for wrong in ("hwc", ["nhwc"]):
+            with pytest.raises(UsageError, match=r"layout must be nhwc or nchw, got \[?'n?hwc'"):
+                load((images, Y), layout=wrong)  # pyright: ignore[reportArgumentType]
 
 
 # What is refused
@@ -165,14 +176,50 @@ def test_values_that_are_not_finite(wrong: float) -> None:
 def test_values_outside_the_range() -> None:
     with pytest.raises(DataError, match=r"has values from 0 to 25\d, outside value_range \(0, 1\)"):
         load((X.astype(np.float32), Y), value_range=(0, 1))
-    with pytest.raises(UsageError, match=r"value_range must be \(low, high\), got \(1, 0\)"):
-        load((X.astype(np.float32), Y), value_range=(1, 0))
 
 
-@pytest.mark.parametrize("images", [X.astype(object), X.astype(str), X > 9, [[1], [1, 2]]])
+@pytest.mark.parametrize(
+    "images", [X, X / 255, [Image.fromarray(x) for x in X]], ids=["bytes", "floats", "PIL"]
+)
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        1,
+        (1, 0),
+        (0, 0),
+        (0, 1, 2),
+        ("a", "b"),
+        "01",
+        {0, 1},
+        (False, True),
+        (None, 1),
+        (0, np.inf),
+        (np.nan, 1),
+        np.array([0, 255]),
+    ],
+    ids=repr,
+)
+def test_ranges_that_are_none(images: Any, wrong: Any) -> None:
+    with pytest.raises(UsageError) as refused:
+        load((images, Y), value_range=wrong)
+    assert str(refused.value) == (
+        "value_range must be (low, high), the finite numbers that black and white are, such as "
+        f"(0, 1) or (0, 255); got {wrong!r}"
+    )
+
+
+def test_ranges_that_are_one() -> None:
+    expected = load((X, Y)).fingerprints
+    for given in ((0, 255), [0, 255], (np.uint8(0), np.float32(255))):
+        assert load((X, Y), value_range=given).fingerprints == expected  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize("images", [X.astype(object), X.astype(str), [[1], [1, 2]], "a.png"])
 def test_arrays_that_are_not_numbers(images: Any) -> None:
-    with pytest.raises(DataError, match="an array of numbers is expected, got"):
+    with pytest.raises(DataError, match="an array of numbers is expected, got .*; open files with"):
         as_pixels(images)
+    with pytest.raises(DataError, match=r"got bool; use images\.astype\('uint8'\) \* 255"):
+        as_pixels(X > 9)
 
 
 def test_shapes_that_are_not_pictures() -> None:
@@ -184,41 +231,135 @@ def test_shapes_that_are_not_pictures() -> None:
         load((X[:0], Y[:0]))
 
 
-@pytest.mark.parametrize(
-    ("labels", "said"),
-    [
-        (Y[:50], "60 pictures but 50 labels"),
-        (Y[:, None], r"labels must have one axis, got the shape \(60, 1\); for one column"),
-        (np.eye(3)[Y], r"for one-hot labels argmax\(axis=1\)"),
-        (Y.astype(float), "labels must be whole numbers, got float64"),
-        (Y - 1, "label -1 of record 0 is negative"),
-        (["cat"] * 60, "an array of numbers is expected, got <U3"),
-        (Y * 1000, r"labels run to 2,000 in 60 pictures; number the classes 0, 1, 2"),
-        (Y * 0, "one class alone .*; two or more are needed"),
-    ],
-)
-def test_labels_that_are_refused(labels: Any, said: str) -> None:
-    with pytest.raises(DataError, match=said):
-        load((X, labels))
-
-
 def test_class_names_that_do_not_fit() -> None:
-    with pytest.raises(DataError, match="label 2 is out of range for 2 classes, 0 to 1"):
+    with pytest.raises(DataError, match="label 2 of train record 2 is out of range for 2 classes"):
         load((X, Y), classes=["a", "b"])
-    with pytest.raises(DataError, match="class names must differ, there is twice: a"):
+    with pytest.raises(DataError, match="class names must differ, there is more than once: 'a'"):
         load((X, Y), classes=["a", "a", "b"])
     with pytest.raises(UsageError, match="classes must be a list of names, got 'abc'"):
         load((X, Y), classes="abc")
-    assert as_labels([0, 2], 2).tolist() == [0, 2]
+    with pytest.raises(DataError, match="label 2,000 of train record 2 is out of range: 60 pict"):
+        load((X, Y * 1000))
+
+
+def test_labels_are_checked_before_the_pictures() -> None:
+    damaged = [*X[:-1], np.zeros((2, 900, 3), np.uint8)]
+    with pytest.raises(DataError, match="test has pictures of classes that train lacks: '2'; add"):
+        load({"train": (damaged, Y % 2), "test": (X, Y)})
+    with pytest.raises(DataError, match=r"train has pictures of one class alone \('1'\); two or"):
+        load((damaged, Y * 0 + 1))
+    with pytest.raises(DataError, match="class names must differ, there is more than once: 'a'"):
+        load((damaged, Y), classes=["a", "a", "b"])
+    with pytest.raises(
+        DataError, match=r"one class alone \('0'\); two or more are needed: add one"
+    ):
+        load((damaged, Y * 0))
+
+
+# Torch data sets, whose code may do anything
+
+
+class Odd(Pairs):
+    """Pairs, but for item 7."""
+
+    def __init__(self, seventh: Any) -> None:
+        super().__init__(X, Y.tolist())
+        self.seventh = seventh
+
+    def __getitem__(self, i: int) -> Any:
+        if i != 7:
+            return super().__getitem__(i)
+        if isinstance(self.seventh, BaseException):
+            raise self.seventh
+        return self.seventh
+
+
+@pytest.mark.parametrize(
+    ("item", "said"),
+    [
+        (None, "test: item 7 is of type NoneType, a pair (picture, label) is expected; give (imag"),
+        ({"image": X[0]}, "test: item 7 is of type dict, a pair (picture, label) is expected"),
+        ((X[0], 1, 2), "test: item 7 is of type tuple of 3, a pair (picture, label) is expected"),
+        ((None, 1), "test 7: an array of numbers is expected, got object; open files with PIL.Im"),
+        (("a.png", 1), "test 7: an array of numbers is expected, got <U5; open files with"),
+        (
+            (X[:1, None], 1),
+            "test 7: h w, h w c or c h w is expected, got the shape (1, 1, 8, 9, 3)",
+        ),
+        ((X[0][..., [0, 1, 2, 0]], 1), "test 7: 1 or 3 channels are expected, in the second or"),
+        ((X[0][:0], 1), "test 7: no pictures, got the shape (1, 0, 9, 3)"),
+        ((X[0] / 255, 1), "test 7 are float64; what black and white are is not guessed: state"),
+        (
+            (X[0], "cat"),
+            "test: labels must be whole numbers, got str: label 'cat' of record 7; use",
+        ),
+        (
+            (X[0], 1.0),
+            "test: labels must be whole numbers, got float: label 1.0 of record 7; number",
+        ),
+        ((X[0], True), "test: labels must be whole numbers, got bool: label True of record 7; use"),
+        (
+            (X[0], np.array([0, 1])),
+            "got ndarray: label array([0, 1]) of record 7; number the class",
+        ),
+        ((X[0], -1), "test: label -1 of record 7 is negative; number the classes 0, 1, 2"),
+        ((X[0], 2**70), "test: label 1180591620717411303424 of record 7 is too large; number the"),
+        (ValueError("oh\nno\x1b"), r"test: item 7 raised ValueError: oh no\x1b; mend the data set"),
+        (IndexError("list index"), "test: item 7 raised IndexError: list index; mend the data set"),
+        (UsageError("no"), "test: item 7 raised UsageError: no; mend the data set, or leave that"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_an_odd_item_is_named_with_its_split(item: Any, said: str) -> None:
+    with pytest.raises((DataError, UsageError)) as refused:
+        load((X, Y), test=Odd(item))
+    assert said in str(refused.value)
+    assert str(refused.value).isprintable()
+    if isinstance(item, BaseException):
+        assert refused.value.__cause__ is item  # for whoever debugs their data set
+
+
+def test_an_interrupt_is_no_odd_item() -> None:
+    with pytest.raises(KeyboardInterrupt):
+        load(Odd(KeyboardInterrupt()))
+    with pytest.raises(MemoryError):
+        load(Odd(MemoryError()))
+
+
+def test_lengths_that_are_none() -> None:
+    class Long(Pairs):
+        def __len__(self) -> Any:
+            return self.labels
+
+    with pytest.raises(DataError, match="train: no pictures, the length of the data set is 0"):
+        load(Long(X, 0))
+    with pytest.raises(DataError, match=r"train: no pictures, the length of the data set is 6\.0"):
+        load(Long(X, 6.0))
+
+    class Shy(Pairs):
+        def __len__(self) -> int:
+            raise NotImplementedError("ask the other one")
+
+    with pytest.raises(DataError, match="length of the data set raised NotImplementedError: ask"):
+        load(Shy(X, Y))
 
 
 def test_items_that_are_not_pairs() -> None:
     with pytest.raises(DataError, match=r"item 0 is of type ndarray, a pair \(picture, label\)"):
         load([*X])
-    with pytest.raises(DataError, match=r"train 1: a label must be a whole number, got 0.5"):
-        load(Pairs(X, [0, 0.5, *Y]))
-    with pytest.raises(DataError, match="a label must be a whole number, got True"):
-        load(Pairs(X, [True] * 60))
+
+
+def test_a_cut_file_behind_a_pil_picture_is_named(tmp_path: Path) -> None:
+    Image.fromarray(pixels(80, 80, 3)).save(tmp_path / "a.png")
+    raw = (tmp_path / "a.png").read_bytes()
+    (tmp_path / "a.png").write_bytes(raw[: len(raw) // 2])
+    whole = [Image.fromarray(x) for x in X[:-1]]
+    with Image.open(tmp_path / "a.png") as cut, pytest.raises(DataError) as refused:
+        load(([*whole, cut], Y))
+    assert "1 of 60 pictures cannot be read: train 59 is damaged or cut short" in str(refused.value)
+    with Image.open(tmp_path / "a.png") as cut:
+        data = load(([*whole, cut], Y), skip_bad=True)
+    assert "1 unreadable picture left out" in data.notes
 
 
 def test_sources_that_are_none() -> None:

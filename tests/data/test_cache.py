@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -131,6 +132,48 @@ def test_a_changed_source_is_decoded_again_and_replaces_its_entry(
     assert same(again, load(pictures, cache=False))
     assert not same(again, first)
     assert len(entries(folder)) == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no time of change")
+def test_a_change_that_keeps_size_and_time_is_noticed(
+    folder: Path, pictures: Path, encode: Callable[..., bytes], write_parquet: Callable[..., Path]
+) -> None:
+    labels = np.arange(40) % 2
+    table = write_parquet(folder.parent / "t.parquet", X, label=labels, kind="BMP")
+    picture = pictures / "cat" / "0000.png"
+    picture.write_bytes(encode(X[0], "BMP"))
+    for file, source in ((picture, pictures), (table, table)):
+        first, before = load(source), file.stat()
+        raw = bytearray(file.read_bytes())
+        raw[raw.index(X[0, 0, 0, ::-1].tobytes())] ^= 255  # blue of a corner; a BMP is not packed
+        file.write_bytes(raw)
+        os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+        after = file.stat()
+        assert (after.st_size, after.st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+        again = load(source)
+        assert same(again, load(source, cache=False))
+        assert not same(again, first)
+
+
+def test_other_rights_and_a_hard_link_cost_a_decoding_and_nothing_else(
+    folder: Path, pictures: Path
+) -> None:
+    first = load(pictures)
+    (pictures / "cat" / "0000.png").chmod(0o400)
+    os.link(pictures / "cat" / "0001.png", folder.parent / "linked.png")
+    assert same(first, load(pictures))
+    assert len(entries(folder)) == 1
+
+
+def test_a_copy_of_the_folder_has_an_entry_of_its_own(folder: Path, pictures: Path) -> None:
+    first = load(pictures)
+    copy = folder.parent / "copy"
+    shutil.copytree(pictures, copy)
+    again = load(copy)
+    assert again.fingerprints == first.fingerprints
+    assert again.source["origin"] == str(copy)
+    assert len(entries(folder)) == 2
+    assert same(first, load(pictures))
 
 
 @pytest.mark.parametrize("damage", ["flip", "cut", "manifest", "manifest keys", "gone"])

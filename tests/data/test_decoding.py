@@ -141,7 +141,7 @@ def test_skip_bad_leaves_them_out_and_says_so(
     kept = [i for i in range(5) if i != bad]
     assert decoded.positions["train"].tolist() == kept
     np.testing.assert_array_equal(decoded.images["train"], pixels[kept])
-    assert decoded.found.notes(decoded.shape) == ["1 unreadable pictures left out"]
+    assert decoded.found.notes(decoded.shape) == ["1 unreadable picture left out"]
     assert decoded.found.unreadable[0].startswith(f"{bad}.png is not a picture")
 
 

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import struct
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
 from tinysight.data import load
 from tinysight.data.folder import find
 from tinysight.errors import DataError, UsageError
 from tinysight.recipe import Recipe
+from tinysight.run import RunFolder
 
 Pixels = NDArray[np.uint8]
 Noise = Callable[..., Pixels]
@@ -157,12 +162,92 @@ def test_test_may_lack_a_class_and_that_is_said(
     write_folder(tmp_path / "test", {"a": noise(9, 8, 8, 3, seed=9)})
     (tmp_path / "test" / "b").mkdir()
     data = load(tmp_path, cache=False)
-    assert "test has no picture of 'b', 'c'" in data.notes
+    assert "test has no picture of 2 classes: 'b', 'c'" in data.notes
     assert data.test is not None
     assert data.test.counts(3) == [9, 0, 0]
 
 
+def test_run_folders_are_no_classes(tmp_path: Path, noise: Noise, write_folder: Write) -> None:
+    write_folder(tmp_path, {"cat": noise(9, 8, 8, 3), "dog": noise(9, 8, 8, 3, seed=1)})
+    first = load(tmp_path)
+    for name in ("runs/x-001", "runs/x-002", "mine"):
+        run = RunFolder.create("x", tmp_path / name)
+        run.write_json("data", {})
+        (run.path / "checkpoints").mkdir()
+    RunFolder.create("x", tmp_path / "runs" / "x-003")  # claimed a moment ago
+    (tmp_path / "runs" / "notes.txt").touch()
+    again = load(tmp_path)
+    assert again.classes == ("cat", "dog")
+    assert again.fingerprints == first.fingerprints
+    assert "skipped 2 files or folders that are no pictures: 2 run folder" in again.notes
+
+
+def test_what_only_looks_like_runs_is_not_passed_over(
+    tmp_path: Path, noise: Noise, write_folder: Write
+) -> None:
+    write_folder(tmp_path, {"cakes": noise(9, 8, 8, 3), "runs": noise(9, 8, 8, 3, seed=1)})
+    (tmp_path / "cakes" / "recipe.json").touch()  # of a cake
+    RunFolder.create("x", tmp_path / "runs" / "x")
+    data = load(tmp_path)
+    assert data.classes == ("cakes", "runs")
+    assert data.notes[0].endswith(": 1 .json, 1 run folder")
+    (tmp_path / "runs" / "x" / "cake.png").touch()
+    with pytest.raises(DataError, match="class folder runs in .* holds the folder 'x'"):
+        load(tmp_path)
+    for file in (tmp_path / "runs").glob("*.png"):
+        file.unlink()
+    with pytest.raises(DataError, match="class folder runs in .* holds the folder 'x'"):
+        load(tmp_path)
+
+
+def test_the_runs_of_a_split_layout(tmp_path: Path, noise: Noise, write_folder: Write) -> None:
+    pixels = {"cat": noise(9, 8, 8, 3), "dog": noise(9, 8, 8, 3, seed=1)}
+    write_folder(tmp_path / "train", pixels)
+    for folder in (tmp_path, tmp_path / "train"):
+        RunFolder.create("x", folder / "runs" / "x")
+    data = load(tmp_path)
+    assert data.classes == ("cat", "dog")
+    assert "skipped 2 files or folders that are no pictures: 2 run folder" in data.notes
+
+
+def test_a_folder_outside_the_splits_need_not_be_readable(
+    nobody: Path, noise: Noise, write_folder: Write
+) -> None:
+    pixels = {"cat": noise(9, 8, 8, 3), "dog": noise(9, 8, 8, 3, seed=1)}
+    write_folder(nobody / "train", pixels)
+    (nobody / "lost+found").mkdir(mode=0)
+    assert "1 folder outside the splits" in load(nobody, cache=False).notes[0]
+
+
 # What is refused
+
+
+def test_a_run_folder_is_no_data_set(tmp_path: Path, write_parquet: Write, noise: Noise) -> None:
+    RunFolder.create("x", tmp_path).write_json("data", {})
+    table = tmp_path / "evaluation" / "validation" / "predictions.parquet"
+    write_parquet(table, noise(9, 6, 6, 3), label=[0] * 9)
+    with pytest.raises(DataError, match="is a run folder, no data set; name the data set that it"):
+        load(tmp_path)
+
+
+def test_a_class_name_that_is_no_text(tmp_path: Path, noise: Noise, write_folder: Write) -> None:
+    write_folder(tmp_path, {"cat": noise(9, 8, 8, 3), "dog": noise(9, 8, 8, 3, seed=1)})
+    strange = os.fsdecode(b"\xff\xfe")
+    (tmp_path / "cat").rename(tmp_path / strange)
+    with pytest.raises(DataError) as refused:
+        load(tmp_path)
+    assert r"has a class folder b'\xff\xfe', whose name is no text (UTF-8)" in str(refused.value)
+    assert "could not be written into reports; rename it" in str(refused.value)
+    assert str(refused.value).isprintable()
+
+
+def test_a_class_folder_that_is_there_twice_for_its_accent(
+    tmp_path: Path, noise: Noise, write_folder: Write
+) -> None:
+    pixels = {"\u00e9t\u00e9": noise(9, 8, 8, 3), "e\u0301te\u0301": noise(9, 8, 8, 3, seed=1)}
+    write_folder(tmp_path, {**pixels, "dog": noise(9, 8, 8, 3, seed=2)})
+    with pytest.raises(DataError, match="two class folders 'été', which differ in how their acc"):
+        load(tmp_path)
 
 
 def test_no_pictures(tmp_path: Path, noise: Noise, write_folder: Write) -> None:
@@ -207,7 +292,7 @@ def test_a_class_of_test_that_train_lacks(
 ) -> None:
     write_folder(tmp_path / "train", {"cat": noise(5, 8, 8, 3), "dog": noise(5, 8, 8, 3)})
     write_folder(tmp_path / "test", {"cow": noise(5, 8, 8, 3)})
-    with pytest.raises(DataError, match="test has classes that train lacks: 'cow'"):
+    with pytest.raises(DataError, match="test has pictures of classes that train lacks: 'cow'"):
         load(tmp_path)
 
 
@@ -217,10 +302,10 @@ def test_two_names_for_one_split_and_no_train(
     pixels = {"cat": noise(5, 8, 8, 3), "dog": noise(5, 8, 8, 3)}
     for split in ("train", "val", "valid"):
         write_folder(tmp_path / "a" / split, pixels)
-    with pytest.raises(DataError, match="has two folders for validation: val and valid"):
+    with pytest.raises(DataError, match="has two folders for validation: val and valid; merge"):
         load(tmp_path / "a")
     write_folder(tmp_path / "b" / "test", pixels)
-    with pytest.raises(DataError, match="has 'test' but no train folder"):
+    with pytest.raises(DataError, match="has 'test' but no train folder; add one as train/class"):
         load(tmp_path / "b")
 
 
@@ -240,9 +325,108 @@ def test_what_a_folder_has_not(tmp_path: Path, noise: Noise, write_folder: Write
 
 def test_a_folder_that_may_not_be_read(nobody: Path) -> None:
     (nobody / "secret").mkdir(mode=0)
-    with pytest.raises(DataError, match="secret cannot be read: Permission denied"):
+    with pytest.raises(DataError, match="secret cannot be read: Permission denied; mend it or mo"):
         load(nobody / "secret")
     (nobody / "secret").chmod(0o700)
+
+
+def png_head(width: int, height: int) -> bytes:
+    """A PNG that says it is of this size, and has next to nothing in it."""
+    parts = {
+        b"IHDR": struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0),
+        b"IDAT": zlib.compress(bytes(100)),
+        b"IEND": b"",
+    }
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(said)) + name + said + struct.pack(">I", zlib.crc32(name + said))
+        for name, said in parts.items()
+    )
+
+
+BAD = {
+    "a.png": (b"", "a.png is empty (0 bytes)"),
+    "b.png": (b"a text", "b.png is not a picture: it starts with 'a text'"),
+    "c.png": (png_head(50_000, 50_000), "c.png is 50,000 x 50,000 pixels; at most"),
+    "d.png": (png_head(13_300, 13_300), "d.png is 13,300 x 13,300 pixels; at most"),
+    "e.png": (png_head(20_000, 1), "e.png is 20,000 x 1: the longer side may be at most 20"),
+    "f.svg": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "f.svg is SVG, which is not read"),
+    "g.eps": (b"%!PS-Adobe-3.0 EPSF-3.0", "g.eps is EPS (PostScript), which is not read; conv"),
+    "h.jpg": (b"%PDF-1.7", "h.jpg is PDF, which is not read; convert it to PNG first"),
+    "\udcff.png": (b"x", r"\udcff.png is not a picture"),
+    "n" * 240 + ".png": (b"x", "nnn…nnn"),
+}
+
+
+def test_bad_pictures_are_listed_and_left_out(
+    tmp_path: Path, noise: Noise, write_folder: Write, encode: Callable[..., bytes]
+) -> None:
+    write_folder(tmp_path, {"cat": noise(20, 16, 16, 3), "dog": noise(20, 16, 16, 3, seed=1)})
+    for name, (raw, _) in BAD.items():
+        (tmp_path / "cat" / name).write_bytes(raw)
+    (tmp_path / "cat" / "half.jpeg").write_bytes(encode(noise(64, 64, 3), "JPEG")[:2000])
+    data = load(tmp_path, skip_bad=True)
+    said = "\n".join(data.source["unreadable"])
+    for _, text in BAD.values():
+        assert text in said
+    assert "half.jpeg is damaged or cut short, it cannot be decoded as JPEG" in said
+    assert len(data.source["unreadable"]) == len(BAD) + 1
+    assert sum(data.train.counts(2)) + len(data.validation) + len(data.test or ()) == 40
+    with pytest.raises(DataError, match=f"{len(BAD) + 1} of 51 pictures cannot be read") as refused:
+        load(tmp_path)
+    assert str(refused.value).isprintable()
+    assert "; and 1 more. Mend or remove them" in str(refused.value)
+
+
+def test_what_is_no_file_is_no_picture(tmp_path: Path, noise: Noise, write_folder: Write) -> None:
+    write_folder(tmp_path, {"cat": noise(9, 8, 8, 3), "dog": noise(9, 8, 8, 3, seed=1)})
+    os.mkfifo(tmp_path / "cat" / "pipe.png")  # would keep us waiting
+    (tmp_path / "cat" / "endless.png").symlink_to("/dev/zero")
+    assert "skipped 2 files or folders that are no pictures: 2 .png" in load(tmp_path).notes
+    (tmp_path / "cat" / "self.png").symlink_to("self.png")
+    with pytest.raises(DataError, match=r"self\.png cannot be read: .*; mend it or move it away"):
+        load(tmp_path)
+    (tmp_path / "cat" / "self.png").unlink()
+    (tmp_path / "cat" / "up").symlink_to("..")
+    with pytest.raises(DataError, match="holds the folder 'up'; pictures must lie directly in the"):
+        load(tmp_path)
+
+
+def test_a_picture_that_may_not_be_read(nobody: Path, noise: Noise, write_folder: Write) -> None:
+    write_folder(nobody, {"cat": noise(9, 8, 8, 3), "dog": noise(9, 8, 8, 3, seed=1)})
+    (nobody / "cat" / "0000.png").chmod(0)
+    with pytest.raises(DataError, match=r"cat/0000\.png cannot be read: Permission denied"):
+        load(nobody, cache=False)
+    assert "1 unreadable picture left out" in load(nobody, cache=False, skip_bad=True).notes
+
+
+def test_uncommon_pictures_are_read_and_said(
+    tmp_path: Path, noise: Noise, write_folder: Write
+) -> None:
+    write_folder(tmp_path, {"cat": noise(20, 16, 16, 3), "dog": noise(20, 16, 16, 3, seed=1)})
+    cat, pixels = tmp_path / "cat", noise(16, 16, 4)
+    upright = Image.Exif()
+    upright[0x0112] = 6
+    frames = [Image.fromarray(frame) for frame in noise(3, 16, 16)]
+    frames[0].save(cat / "animated.gif", save_all=True, append_images=frames[1:])
+    Image.fromarray(pixels, "CMYK").save(cat / "print.jpg")
+    Image.fromarray(pixels[..., 0].astype(np.uint16) * 257).save(cat / "deep.png")
+    Image.fromarray(pixels).save(cat / "clear.png")
+    Image.fromarray(pixels[..., :3]).quantize(16).save(cat / "palette.png")
+    Image.fromarray(pixels[..., :3]).save(cat / "turned.jpg", exif=upright)
+    data = load(tmp_path)
+    assert data.shape == (16, 16, 3)
+    assert set(data.notes[1:6]) == {
+        "1 picture: 16-bit grey scaled to 8 bits",
+        "1 picture: CMYK brought to RGB",
+        "1 picture: EXIF orientation applied",
+        "1 picture: animated: the first frame alone",
+        "1 picture: transparent: laid on white",
+    }
+    splits = [split for split in (data.train, data.validation, data.test) if split]
+    read = {f: x for split in splits for f, x in zip(split.files, split.images, strict=True)}
+    with Image.open(cat / "turned.jpg") as image:
+        expected = np.asarray(image.transpose(Image.Transpose.ROTATE_270))
+    np.testing.assert_array_equal(read["cat/turned.jpg"].numpy(), expected)
 
 
 def test_hostile_names_stay_on_one_line(tmp_path: Path, noise: Noise, write_folder: Write) -> None:

@@ -99,8 +99,10 @@ def test_anything_else_has_a_plain_title() -> None:
 def test_duplicates_stand_in_an_order_that_does_not_depend_on_the_container() -> None:
     same = np.repeat(X[:1], 3, axis=0)
     files = ("c.png", "a.png", "b.png")
-    reading = Reading("x", ("a", "b"), {"train": Records(same, np.zeros(3, np.int64), files)}, {})
-    assert prepare(reading).parts["train"].files == ("a.png", "b.png", "c.png")
+    pixels, labels = np.concatenate([same, X[1:2]]), np.array([0, 0, 0, 1])
+    reading = Reading("x", ("a", "b"), {"train": Records(pixels, labels, (*files, "z.png"))}, {})
+    own = tuple(name for name in prepare(reading).parts["train"].files if name != "z.png")
+    assert own == ("a.png", "b.png", "c.png")
 
 
 def test_labels_and_files_follow_their_pictures() -> None:
@@ -124,6 +126,37 @@ def test_a_split_that_lost_all_its_pictures() -> None:
     reading = Reading("x", NAMES, {"train": Records(X, Y), "test": Records(X[:0], Y[:0])}, {})
     with pytest.raises(DataError, match="test has no pictures left; nothing in it could be read"):
         prepare(reading)
+
+
+def test_names_that_no_reader_may_hand_over() -> None:
+    with pytest.raises(DataError, match="class names must differ, there is more than once: 'a'"):
+        prepare(Reading("x", ("a", "a", "b"), {"train": Records(X, Y)}, {}))
+
+
+def test_what_a_split_lacks() -> None:
+    pixels = 255 - X  # nothing known
+    train, test = Records(pixels[:40], Y[:40] % 2 * 2), Records(pixels[40:], Y[40:] * 0)
+    records = {"train": train, "test": test}
+    assert prepare(Reading("x", NAMES, records, {})).notes == (
+        "train has no picture of 1 class: 'bee'",
+        "test has no picture of 1 class: 'cow'",  # and the other is said already
+    )
+
+
+def test_what_is_known_only_once_the_pictures_are_read() -> None:
+    """A class of train may have damaged files alone, which were left out."""
+    records = {"train": Records(X[:40], Y[:40] % 2), "test": Records(X[40:], Y[40:])}
+    with pytest.raises(
+        DataError, match="test has pictures of classes that train lacks: 'cow'; add some to train"
+    ):
+        prepare(Reading("x", NAMES, records, {}))
+
+
+def test_numbers_of_another_count_keep_their_names() -> None:
+    """The test split is canonical; train, which is not, has a class more."""
+    data = load({"train": (X[TRAIN], Y[TRAIN] + np.arange(40) % 2), "test": (X[TEST], Y[TEST])})
+    assert data.title == "canonical Tiny-3, the 20 test pictures alone; train not canonical"
+    assert data.classes == ("0", "1", "2", "3")
 
 
 def test_the_real_table() -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -93,14 +96,24 @@ def test_plain_values_and_text() -> None:
     json.dumps(info.to_dict(), allow_nan=False)
     lines = str(info).splitlines()
     assert lines[0] == "pets, 56 pictures of 3 classes"
-    assert "found as      5x7 (56)" in lines
-    assert (
+    at = lines.index("found as      5x7 (56)")
+    assert lines[at + 1 : at + 4] == [
+        "              array (56)",
+        "              RGB (56)",
+        "classes       3, with 12 to 14 pictures each in train",
+    ]
+    at = lines.index(
         "duplicates    2 groups of exact copies in train (5 pictures), 1 of them with conflicting "
-        "labels" in lines
+        "labels"
     )
-    assert (
-        "duplicates    2 pictures of test stand in train as well, 1 of them with another label"
-        in lines
+    # The group whose labels do not agree stands first.
+    assert re.fullmatch(r" {14}e\.g\. \w{16} \((bee|cow)\) = \w{16} \((bee|cow)\)", lines[at + 1])
+    assert lines[at + 2] == (
+        "              1 group of exact copies in test (2 pictures), 0 of them with conflicting "
+        "labels"
+    )
+    assert lines[at + 4] == (
+        "              2 pictures of test also in train, 1 of them with another label"
     )
     assert "unreadable    none" in lines
     table = lines[lines.index("class  train  validation  test") :]
@@ -112,4 +125,46 @@ def test_a_data_set_without_a_reader_can_be_inspected() -> None:
     from dataclasses import replace
 
     data = replace(load((X, Y)), source={})
-    assert "found as" in str(inspect(data))
+    lines = str(inspect(data)).splitlines()
+    assert lines[lines.index("found as      not known") + 1].startswith("classes       3, with ")
+
+
+def test_unreadable_files_are_counted_and_the_first_ten_named(
+    tmp_path: Path, write_folder: Callable[..., Path]
+) -> None:
+    write_folder(tmp_path, {"cat": X[:30], "dog": X[30:]})
+    for i in range(13):
+        (tmp_path / "cat" / f"x{i:02d}.png").write_bytes(b"hello")
+    info = inspect(load(tmp_path, skip_bad=True))
+    lines = str(info).splitlines()
+    at = lines.index("unreadable    13, left out")
+    assert [line.split()[0] for line in lines[at + 1 : at + 11]] == [
+        f"cat/x{i:02d}.png" for i in range(10)
+    ]
+    assert lines[at + 11] == "              and 3 more; --json lists all"
+    assert len(info.to_dict()["unreadable"]) == 13
+
+
+def test_of_many_classes_those_with_most_and_fewest_are_listed() -> None:
+    labels = np.concatenate([np.repeat(np.arange(30), 2), np.full(20, 17), np.full(15, 3)])
+    pixels = np.random.default_rng(1).integers(0, 256, (len(labels), 6, 6, 1), dtype=np.uint8)
+    info = inspect(load({"train": (pixels, labels), "test": (pixels[:1], labels[:1])}))
+    lines = str(info).splitlines()
+    table = [line.split() for line in lines[lines.index("") :][1:]]
+    table = table[table.index(["class", "train", "validation", "test"]) :]
+    assert [row[0] for row in table[1:3]] == ["17", "3"]
+    assert len(table) == 1 + 10 + 1 + 10 + 1
+    assert table[11] == ["…", "10", "between;", "--json", "has", "all", "…", "…", "…"]
+    assert len(info.to_dict()["counts"]["train"]) == 30
+
+
+def test_columns_stand_below_each_other_whatever_the_names() -> None:
+    from rich.cells import cell_len
+
+    names = ["猫の写真", "c\n\x1b[31mat", "x" * 90]
+    text = str(inspect(load((X, Y), classes=names)))
+    lines = text.splitlines()
+    table = lines[-5:]
+    assert table[0].startswith("class ")
+    assert len({cell_len(line) for line in table}) == 1
+    assert all(line.isprintable() for line in lines)

@@ -83,7 +83,7 @@ def test_a_single_file_is_a_table_without_splits(
     assert len(data.test or ()) == 3
     assert data.classes == ("0", "1")
     assert load(file, classes=["robin", "wren"], cache=False).classes == ("robin", "wren")
-    with pytest.raises(DataError, match="1 classes were given, but label runs to 1"):
+    with pytest.raises(DataError, match="1 classes were given, but label runs to 1; give 2 names"):
         load(file, classes=["robin"])
 
 
@@ -175,11 +175,33 @@ def test_a_missing_shard_is_named(tmp_path: Path, noise: Noise, write_parquet: W
 def test_several_tables_and_no_train(tmp_path: Path, noise: Noise, write_parquet: Write) -> None:
     write_parquet(tmp_path / "b" / "train.parquet", noise(9, 6, 6, 3), label=labels(9))
     write_parquet(tmp_path / "a" / "train.parquet", noise(9, 6, 6, 3), label=labels(9))
-    with pytest.raises(DataError, match=r"holds several tables: a, b; name one, e\.g\. .*a$"):
+    with pytest.raises(DataError, match=r"holds several tables: 'a', 'b'; name one, e\.g\. .*a$"):
         load(tmp_path)
     write_parquet(tmp_path / "c" / "test.parquet", noise(9, 6, 6, 3), label=labels(9))
-    with pytest.raises(DataError, match="has tables of test but none of train"):
+    with pytest.raises(DataError, match="has tables of test but none of train; add train"):
         load(tmp_path / "c")
+
+
+def test_labels_of_test_that_train_lacks(
+    tmp_path: Path, noise: Noise, write_parquet: Write
+) -> None:
+    three = {"label": ["cat", "dog", "cow"]}
+    write_parquet(tmp_path / "train.parquet", noise(9, 6, 6, 3), label=labels(9), names=three)
+    write_parquet(tmp_path / "test.parquet", [b"x"] * 9, label=labels(9, 3), names=three)
+    # Before the pictures are decoded, which would be refused here.
+    with pytest.raises(DataError, match="test has pictures of classes that train lacks: 'cow'"):
+        load(tmp_path)
+
+
+def test_a_link_that_leads_nowhere_and_forks_of_files(
+    tmp_path: Path, noise: Noise, write_parquet: Write
+) -> None:
+    write_parquet(tmp_path / "train" / "0.parquet", noise(9, 6, 6, 3), label=labels(9))
+    (tmp_path / "train" / "._0.parquet").write_bytes(b"left by a Mac")
+    assert len(load(tmp_path).classes) == 2
+    (tmp_path / "train" / "1.parquet").symlink_to("nowhere")
+    with pytest.raises(DataError, match=r"1\.parquet cannot be read as parquet: .*No such file"):
+        load(tmp_path)
 
 
 def test_damaged_files(tmp_path: Path, noise: Noise, write_parquet: Write) -> None:
@@ -215,7 +237,9 @@ def test_a_shard_without_the_columns_of_the_first(
 ) -> None:
     write_parquet(tmp_path / "train.parquet", noise(9, 6, 6, 3), label=labels(9))
     write_parquet(tmp_path / "test.parquet", noise(9, 6, 6, 3), other_label=labels(9))
-    with pytest.raises(DataError, match=r"test\.parquet lacks the column label"):
+    with pytest.raises(
+        DataError, match=r"test\.parquet lacks the column label, which the first shard of train has"
+    ):
         load(tmp_path)
 
 
@@ -229,7 +253,8 @@ def test_labels_that_are_not_there(tmp_path: Path, noise: Noise, write_parquet: 
         )
         shown = -1 if wrong is None else wrong
         with pytest.raises(
-            DataError, match=rf"1 rows of train have labels outside 0 to .* 5 with {shown}"
+            DataError,
+            match=rf"1 rows of train have labels outside 0 to .* 5 with {shown}; mend or remove",
         ):
             load(file)
     write_parquet(tmp_path / "d" / "train.parquet", noise(9, 6, 6, 3), label=labels(9), names=NAMES)
@@ -244,5 +269,5 @@ def test_no_rows_and_own_names(tmp_path: Path, noise: Noise, write_parquet: Writ
         load(tmp_path, classes=["a", "b"])
     empty = pa.array([], pa.int64())
     write_parquet(tmp_path / "test.parquet", [], label=empty, names=NAMES)
-    with pytest.raises(DataError, match="test has no rows"):
+    with pytest.raises(DataError, match="test has no rows; remove it, or fetch it again"):
         load(tmp_path)

@@ -2,7 +2,13 @@ import math
 
 import pytest
 
-from tinysight.evaluation.fitting import OVERFIT_GAP, UNDERFIT_TRAIN, difference, judge
+from tinysight.evaluation.fitting import (
+    OVERFIT_GAP,
+    UNDERFIT_TRAIN,
+    WIDEST,
+    difference,
+    judge,
+)
 from tinysight.evaluation.intervals import Share, wilson
 
 
@@ -49,7 +55,7 @@ def test_verdict(train, validation, verdict):
 
 
 def test_the_limits_are_those_of_the_sources():
-    assert (OVERFIT_GAP, UNDERFIT_TRAIN) == (0.10, 0.80)
+    assert (OVERFIT_GAP, UNDERFIT_TRAIN, WIDEST) == (0.10, 0.80, 0.20)
 
 
 def test_fields_and_sentence_of_a_hand_worked_case():
@@ -63,19 +69,32 @@ def test_fields_and_sentence_of_a_hand_worked_case():
         0.14 + math.hypot(0.98353 - 0.98, 0.84 - 0.82958), abs=2e-5
     )
     assert found.sentence.startswith(
-        "The model overfits: 98.0% of the training pictures are right against 84.0% of the "
+        "The model overfits: 98.0% of 5,000 training pictures are right against 84.0% of 5,000 "
         "validation pictures, a gap of 14.0 points (95% interval 12.9 to 15.1)."
     )
     assert "augmentation" in found.sentence
-    assert "artefact" not in found.sentence
+    assert "running" not in found.sentence
     assert "turned the verdict" not in found.sentence
 
 
-def test_running_accuracy_below_validation_is_called_an_artefact():
-    found = judge(wilson(960, 1000), wilson(930, 1000), running=0.88)
+@pytest.mark.parametrize(
+    ("switched_on", "said"),
+    [
+        ((), "it is counted while the weights still change, as a mean over the epoch"),
+        (("augmentation",), "it is counted with augmentation on, while the weights"),
+        (("dropout",), "it is counted with dropout on, while the weights"),
+        (("augmentation", "dropout"), "it is counted with augmentation and dropout on, while"),
+    ],
+)
+def test_running_accuracy_below_validation_is_explained_by_what_was_on(switched_on, said):
+    found = judge(wilson(960, 1000), wilson(930, 1000), running=0.88, switched_on=switched_on)
     assert found.running == 0.88
-    assert "running training accuracy, 88.0%, lies below validation: an artefact" in found.sentence
-    assert "Measured clean it is 96.0%" in found.sentence
+    about = found.sentence[found.sentence.index("The running") : found.sentence.index(" To try")]
+    assert about.startswith("The running training accuracy, 88.0%, lies below validation: ")
+    assert said in about
+    assert about.endswith("Measured clean it is 96.0%.")
+    for name in {"augmentation", "dropout"} - set(switched_on):
+        assert name not in about
 
 
 def test_an_interval_over_the_limit_is_said():
@@ -96,3 +115,55 @@ def test_a_gap_of_nothing_has_no_minus_sign():
 def test_shares_of_nothing_are_refused():
     with pytest.raises(ValueError, match="both shares need pictures, got n=0 and n=100"):
         judge(Share(0.0, 0.0, 1.0, 0), wilson(90, 100))
+
+
+@pytest.mark.parametrize(
+    ("train", "validation", "n", "verdict"),
+    [
+        (20, 18, 20, "undecided"),  # a gap of 10 points, its interval from -9 to 30
+        (20, 20, 20, "undecided"),  # 0 points, from -16 to 16
+        (8, 8, 20, "undecided"),
+        (0, 2, 2, "undecided"),  # all of it below the limit, but two pictures are no measurement
+        (20, 4, 20, "overfits"),  # 80 points, from 53 to 92: wide, but all of it above the limit
+        (90, 88, 100, "fits"),  # from -6.9 to 10.9: narrow enough, though it holds the limit
+        (1, 1, 1, "undecided"),
+    ],
+)
+def test_too_few_pictures_decide_nothing(train, validation, n, verdict):
+    found = judge(wilson(train, n), wilson(validation, n))
+    assert found.verdict == verdict
+    few = found.sentence.startswith("Too few pictures to say: ")
+    assert few == (verdict == "undecided")
+    if few:
+        assert f"% of {n} training pictures are right against" in found.sentence
+        assert "over 20 points wide and not all of it is above 10." in found.sentence
+        assert "a larger data.validation_share" in found.sentence
+
+
+@pytest.mark.parametrize(
+    ("loss", "classes", "lower"),
+    [
+        (2.31, 10, True),  # ln(10) is 2.303
+        (2.30, 10, False),
+        (0.70, 2, True),  # ln(2) is 0.693
+        (0.69, 2, False),
+        (None, 10, False),
+        (9.0, None, False),
+    ],
+)
+def test_a_loss_above_that_of_knowing_nothing_asks_for_a_lower_rate(loss, classes, lower):
+    said = judge(wilson(120, 1000), wilson(110, 1000), loss=loss, classes=classes).sentence
+    assert ("To try next: a lower learning rate." in said) == lower
+    assert ("a higher learning rate" in said) == (not lower)
+
+
+def test_a_lower_rate_is_explained_with_its_limit():
+    said = judge(wilson(120, 1000), wilson(110, 1000), loss=41.5, classes=10).sentence
+    assert "The clean training loss (41.5) is above ln(10) = 2.3," in said
+    assert "only where it has hardly moved since the first epoch is the rate too low" in said
+
+
+def test_less_augmentation_is_advised_where_there_is_some():
+    shares = wilson(600, 1000), wilson(600, 1000)
+    assert "or less augmentation" in judge(*shares, switched_on=("augmentation",)).sentence
+    assert "less augmentation" not in judge(*shares, switched_on=("dropout",)).sentence

@@ -21,7 +21,7 @@ def browser(need: Callable[[str, bool, str], None]) -> Iterator[Browser]:
         opened.close()
 
 
-@pytest.mark.parametrize("classes", [10, 100])
+@pytest.mark.parametrize("classes", [2, 10, 100, 300])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1280])
 def test_the_page_fits_its_window_and_asks_for_nothing(
@@ -33,7 +33,7 @@ def test_the_page_fits_its_window_and_asks_for_nothing(
     tmp_path,
 ) -> None:
     names = tuple(f"class number {i}" for i in range(classes))
-    page_file = write_report(make_run(tmp_path / "run", names))
+    page_file = write_report(make_run(tmp_path / "run", names, each=2000 // classes))
     context = browser.new_context(
         viewport={"width": width, "height": 900},
         color_scheme="dark" if scheme == "dark" else "light",

@@ -9,13 +9,14 @@ import pytest
 import torch
 from torch import Tensor
 
+from tinysight import training
 from tinysight.data.dataset import DataSet
 from tinysight.errors import CheckpointError, Diverged, Interrupted, RecipeError
 from tinysight.evaluation.predict import probabilities, score
 from tinysight.models.restore import restore, warm_start
 from tinysight.recipe import Loss, Recipe
 from tinysight.run import RunFolder
-from tinysight.training import Progress, plan
+from tinysight.training import Progress, plan, train
 from tinysight.training.loop import class_weights
 
 COLUMNS = [
@@ -125,8 +126,37 @@ def test_a_loss_that_leaves_the_numbers_stops_the_run(
 ) -> None:
     recipe = small.override("optim.lr", 100).override("epochs", 30).override("optim.clip", None)
     recipe = recipe.override("schedule.name", "constant").override("model.batchnorm", False)
-    with pytest.raises(Diverged, match=r"the loss is not finite in epoch \d+, .*optim.clip=1"):
+    with pytest.raises(Diverged, match=r"the loss became non-finite at step \d+ .*optim.clip=1"):
         run(toy, recipe, tmp_path / "run")
+    said = RunFolder(tmp_path / "run").read_json("diverged")
+    first, last = said["steps"]
+    assert 1 <= first == last <= 6 * said["epoch"]
+    assert said["learning_rate"] == 100
+
+
+class Poisoned(Progress):
+    """Breaks the weights after the second epoch, so that the next step's loss is no number."""
+
+    def __init__(self, model: torch.nn.Module) -> None:
+        super().__init__(quiet=True)
+        self.model = model
+
+    def epoch(self, row: Any, *, better: bool) -> None:
+        if row["epoch"] == 2:
+            next(self.model.parameters()).data.fill_(torch.nan)
+
+
+def test_the_step_at_which_the_loss_broke_is_recorded(
+    toy: DataSet, small: Recipe, tmp_path: Path
+) -> None:
+    ready = plan(toy, small.override("epochs", 9), device="cpu")
+    with pytest.raises(Diverged, match=r"at step 13 \(epoch 3\), .* hold the epochs before"):
+        train(ready, out=tmp_path / "run", progress=Poisoned(ready.model))
+    folder = RunFolder(tmp_path / "run")
+    said = folder.read_json("diverged")
+    assert (said["epoch"], said["steps"]) == (3, [13, 13])
+    assert folder.load_checkpoint("last").state["epoch"] == 2
+    restore(folder, "last")
 
 
 class Stopping(Progress):
@@ -161,6 +191,28 @@ def test_a_batch_above_the_data_is_refused(
     with pytest.raises(RecipeError, match=r"batch_size \(91\) is above the 90 training pictures"):
         run(toy, small.override("batch_size", 91), tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_batch_of_one_is_refused_where_a_norm_needs_two(toy: DataSet, small: Recipe) -> None:
+    tiny = replace(toy, train=replace(toy.train, images=toy.train.images[:, :4, :4]))
+    recipe = small.override("model", "p3")
+    one = replace(tiny, train=tiny.train.take(torch.arange(3)))
+    text = r"batch_size \(2\) leaves a batch of one of the 3 training pictures, of which net.block3"
+    with pytest.raises(RecipeError, match=text):
+        plan(one, recipe.override("batch_size", 2))
+    plan(one, recipe.override("batch_size", 3))
+    plan(replace(toy, train=toy.train.take(torch.arange(3))), recipe.override("batch_size", 2))
+
+
+def test_the_plan_says_of_how_many_pictures_an_accuracy_is(toy: DataSet, small: Recipe) -> None:
+    ready = plan(toy, small.override("batch_size", 90).override("epochs", 1), device="cpu")
+    said = " ".join(str(ready).split())
+    # Wilson, 15 of 30: 33.2 to 66.8 %
+    assert "validation accuracy of 30 pictures, within 16.8 points (95%)" in said
+    assert "clean training accuracy of 30, within 16.8 points" in said
+    assert "1 epoch of 1 step, batch 90" in said
+    long = replace(ready, notes=("a word " * 40,))
+    assert max(map(len, str(long).splitlines())) <= 100
 
 
 def test_class_weights_by_hand(toy: DataSet, small: Recipe) -> None:
@@ -256,6 +308,7 @@ def test_a_break_in_the_last_step_is_never_saved(
         run(toy, small, tmp_path / "run")
     assert not (tmp_path / "run" / "checkpoints").exists()
     assert not (tmp_path / "run" / "metrics.csv").exists()
+    assert RunFolder(tmp_path / "run").read_json("diverged")["steps"] == [6, 6]
 
 
 def test_a_signal_during_validation_is_heard(
@@ -288,6 +341,30 @@ def test_a_run_stopped_in_its_first_epoch_can_be_used(
     with pytest.raises(Interrupted, match="evaluate, predict and report take the best so far"):
         run(toy, small, tmp_path / "run", StoppingAtOnce(quiet=True))
     restore(RunFolder(tmp_path / "run"), "best")
+
+
+@pytest.mark.parametrize("place", ["RunFolder.create", "environment", "fit"])
+def test_a_signal_before_the_first_step_leaves_a_whole_run(
+    place: str,
+    run: Runner,
+    toy: DataSet,
+    small: Recipe,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    owner, name = (RunFolder, "create") if "." in place else (training, place)
+    real = getattr(owner, name)
+
+    def signalled(*words: Any, **named: Any) -> Any:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return real(*words, **named)
+
+    monkeypatch.setattr(owner, name, signalled)
+    with pytest.raises(Interrupted, match="stopped by SIGTERM in epoch 1 at step 1"):
+        run(toy, small, tmp_path / "run")
+    folder = RunFolder(tmp_path / "run")
+    restore(folder, "best")
+    assert folder.recipe() == small
 
 
 def test_any_seed_will_do(run: Runner, toy: DataSet, small: Recipe, tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ from tinysight.data.reading import Options, Progress, Reader, Reading
 from tinysight.data.shards import find_shards
 from tinysight.data.table import Table
 from tinysight.errors import DataError, UnknownName, UsageError, unknown
+from tinysight.pictures.formats import printable
 from tinysight.recipe import Data, Recipe
 
 __all__ = ["DATASETS", "DataSet", "Split", "load"]
@@ -78,6 +79,8 @@ def load(
     """
     settings = settings or Recipe().data
     options = Options(settings, _class_names(classes), skip_bad, progress)
+    if source == "":
+        raise UsageError("the data set's name or path is empty; `.` is the folder you are in")
     if not isinstance(source, str | os.PathLike):
         parts = _parts(source, test)
         reading = read_memory(parts, options, value_range=value_range, layout=layout)
@@ -117,6 +120,10 @@ def load(
 
 def _find(path: Path) -> Reader:
     """The reader of what lies at a path."""
+    try:
+        there = path.exists()
+    except OSError as error:  # a name that no file system takes
+        raise UnknownName(f"{printable(str(path))} is no data set: {error.strerror}") from None
     if path.is_dir():
         try:
             if shards := find_shards(path):
@@ -126,7 +133,7 @@ def _find(path: Path) -> Reader:
         return find(path)
     if path.is_file() and path.suffix.lower() == ".parquet":
         return Table(path, find_shards(path))
-    if path.exists():
+    if there:
         raise DataError(f"{path} is no data set: a folder or a .parquet file is expected")
     raise UnknownName(f"{unknown('data set', os.fspath(path), DATASETS)}; nor is it a path")
 

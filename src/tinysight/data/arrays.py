@@ -8,20 +8,22 @@ channels are the axis of length 1 or 3; where both the second and the last axis 
 from __future__ import annotations
 
 import numbers
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch.utils.data import IterableDataset
 
 from tinysight.data.decoding import Item, Stream, decode_all
+from tinysight.data.labels import as_array, as_label, as_labels, check_classes, check_labels
+from tinysight.data.numbering import class_names
 from tinysight.data.reading import SPLIT_NAMES, Options, Reading, Records
 from tinysight.errors import DataError, UsageError
+from tinysight.pictures.formats import printable
 
-__all__ = ["Layout", "as_labels", "as_pixels", "is_pair", "read_memory"]
+__all__ = ["Layout", "Range", "as_pixels", "is_pair", "read_memory"]
 
 Layout = Literal["nhwc", "nchw"]
 Range = tuple[float, float]
@@ -38,8 +40,11 @@ def read_memory(
 
     Raises:
         DataError: what is in them is not pictures with labels.
-        UsageError: an unknown split, or a `value_range` or `layout` that must be stated.
+        UsageError: an unknown split, or a `value_range` or `layout` that must be stated or is
+            none.
     """
+    value_range = _range(value_range)
+    _check_layout(layout)
     if options.settings.label is not None:
         raise UsageError(
             f"data.label={options.settings.label!r} picks a label column of a table; "
@@ -55,6 +60,11 @@ def read_memory(
         streams[split] = Stream(len(items), lambda items=items, s=split: _named(items, s))
     if "train" not in streams:
         raise UsageError(f"a train split is needed; got {', '.join(streams) or 'none'}")
+    classes, numbered = class_names(
+        labels, "data in memory", given=options.classes or _own_names(parts)
+    )
+    check_classes(classes)
+    check_labels(labels, classes)
     decoded = decode_all(
         streams, options.settings.size, skip_bad=options.skip_bad, progress=options.progress
     )
@@ -62,12 +72,10 @@ def read_memory(
         split: Records(images, labels[split][decoded.positions[split]])
         for split, images in decoded.images.items()
     }
-    own = options.classes or _own_names(parts)
-    classes = _class_names(own, labels)
     kind = "arrays" if all(map(is_pair, parts.values())) else "dataset"
     source = {"kind": kind, **decoded.found.to_source()}
     notes = tuple(decoded.found.notes(decoded.shape))
-    return Reading(kind, classes, splits, source, notes, numbered=own is None)
+    return Reading(kind, classes, splits, source, notes, numbered=numbered)
 
 
 def is_pair(part: Any) -> bool:
@@ -91,12 +99,15 @@ def as_pixels(
 
     Raises:
         DataError: no such array, values that are not finite or outside the range.
-        UsageError: `value_range` or `layout` is needed.
+        UsageError: `value_range` or `layout` is needed, or is none.
     """
+    value_range = _range(value_range)
+    _check_layout(layout)
     array = _array(images, where)
     if array.ndim not in (3, 4):
         raise DataError(
-            f"{where}: n h w, n h w c or n c h w is expected, got the shape {array.shape}"
+            f"{where}: n h w, n h w c or n c h w is expected, got the shape {array.shape}; "
+            "reshape it"
         )
     if not array.size:
         raise DataError(f"{where}: no pictures, got the shape {array.shape}")
@@ -112,25 +123,6 @@ def as_pixels(
             "value_range=(0, 1) or (0, 255)"
         )
     return _scaled(array, value_range, where)
-
-
-def as_labels(labels: Any, n: int, where: str = "labels") -> NDArray[np.int64]:
-    """Return labels as int64, n.
-
-    Raises:
-        DataError: not whole numbers from 0, or not one a picture.
-    """
-    array = _array(labels, where)
-    if array.ndim != 1:
-        advice = "; for one column of many use labels[:, 0], for one-hot labels argmax(axis=1)"
-        raise DataError(f"{where}: labels must have one axis, got the shape {array.shape}{advice}")
-    if not np.issubdtype(array.dtype, np.integer):
-        raise DataError(f"{where}: labels must be whole numbers, got {array.dtype}")
-    if len(array) != n:
-        raise DataError(f"{where}: {n:,} pictures but {len(array):,} labels")
-    if len(wrong := np.flatnonzero(array < 0)):
-        raise DataError(f"{where}: label {array[wrong[0]]} of record {wrong[0]:,} is negative")
-    return array.astype(np.int64)
 
 
 def _split(
@@ -152,31 +144,50 @@ def _split(
             f"{type(part).__name__}"
         )
     items, labels = [], []
-    for i in range(len(part)):
-        pair = part[i]
+    for i, (picture, label) in enumerate(_pairs(part, where)):
+        items.append(_item(picture, value_range, layout, f"{where} {i}"))
+        labels.append(as_label(label, i, where))
+    return items, np.array(labels, np.int64)
+
+
+def _pairs(part: Any, where: str) -> Iterator[tuple[Any, Any]]:
+    """The items of a torch Dataset, whose code is not ours and may do anything."""
+    n = _asked(part.__len__, f"{where}: the length of the data set")
+    if not isinstance(n, int) or n < 1:
+        raise DataError(f"{where}: no pictures, the length of the data set is {n!r}")
+    for i in range(n):
+        pair = _asked(lambda i=i: part[i], f"{where}: item {i:,}")
         if not is_pair(pair):
+            several = isinstance(pair, tuple | list)
+            kind = f"{type(pair).__name__}{f' of {len(pair)}' if several else ''}"
             raise DataError(
-                f"{where}: item {i} is of type {type(pair).__name__}, a pair (picture, label) is "
-                "expected"
+                f"{where}: item {i} is of type {kind}, a pair (picture, label) is expected; give "
+                "(images, labels), or a data set with such items"
             )
-        items.append(_item(pair[0], value_range, layout, f"{where} {i}"))
-        labels.append(_label(pair[1], f"{where} {i}"))
-    return items, as_labels(np.array(labels, np.int64), len(items), where)
+        yield pair[0], pair[1]
+
+
+def _asked(ask: Callable[[], Any], where: str) -> Any:
+    """The answer of code that is not ours; what it raises is named and chained."""
+    try:
+        return ask()
+    except MemoryError:
+        raise
+    except Exception as error:
+        said = printable(" ".join(str(error).split()))
+        raise DataError(
+            f"{where} raised {type(error).__name__}: {said}; mend the data set, or leave that out"
+        ) from error
 
 
 def _item(picture: Any, value_range: Range | None, layout: Layout | None, where: str) -> Any:
     """One picture as something that `pictures.read` takes."""
     if isinstance(picture, Image.Image):
         return picture
-    return as_pixels(_array(picture, where)[None], value_range, layout, where)[0]
-
-
-def _label(label: Any, where: str) -> int:
-    if isinstance(label, np.ndarray | torch.Tensor) and label.ndim == 0:
-        label = label.item()
-    if isinstance(label, bool) or not isinstance(label, numbers.Integral):
-        raise DataError(f"{where}: a label must be a whole number, got {label!r}")
-    return int(label)
+    array = _array(picture, where)
+    if array.ndim not in (2, 3):
+        raise DataError(f"{where}: h w, h w c or c h w is expected, got the shape {array.shape}")
+    return as_pixels(array[None], value_range, layout, where)[0]
 
 
 def _named(items: Iterable[Any], split: str) -> Iterable[Item]:
@@ -184,27 +195,44 @@ def _named(items: Iterable[Any], split: str) -> Iterable[Item]:
 
 
 def _array(values: Any, where: str) -> NDArray[Any]:
-    if isinstance(values, torch.Tensor):
-        values = values.detach().cpu()
-        # numpy has no bfloat16.
-        values = (values.float() if values.dtype == torch.bfloat16 else values).numpy()
-    try:
-        array = np.asarray(values)
-    except ValueError:  # rows of several lengths
-        array = np.empty(0, object)
+    array = as_array(values)
     if array.dtype.kind not in "uif":
-        raise DataError(f"{where}: an array of numbers is expected, got {array.dtype}")
+        advice = "open files with PIL.Image.open, and give pictures of several sizes as a list"
+        if array.dtype.kind == "b":
+            advice = "use images.astype('uint8') * 255"
+        raise DataError(f"{where}: an array of numbers is expected, got {array.dtype}; {advice}")
     return array
+
+
+def _range(value_range: Any) -> Range | None:
+    """What black and white are, checked."""
+    if value_range is None:
+        return None
+    if isinstance(value_range, tuple | list) and len(value_range) == 2:
+        low, high = value_range
+        plain = all(isinstance(v, numbers.Real) and not isinstance(v, bool) for v in value_range)
+        if plain and np.isfinite([low, high]).all() and low < high:
+            return float(low), float(high)
+    raise UsageError(
+        "value_range must be (low, high), the finite numbers that black and white are, such as "
+        f"(0, 1) or (0, 255); got {printable(repr(value_range), 80)}"
+    )
+
+
+def _check_layout(layout: Any) -> None:
+    if layout is not None and not (isinstance(layout, str) and layout in ("nhwc", "nchw")):
+        raise UsageError(f"layout must be nhwc or nchw, got {printable(repr(layout), 80)}")
 
 
 def _channels_first(shape: tuple[int, ...], layout: Layout | None, where: str) -> bool:
     """Whether n c h w, for a shape of four axes."""
     able = {"nhwc": shape[3] in (1, 3), "nchw": shape[1] in (1, 3)}
     if layout is not None:
-        if layout not in able:
-            raise UsageError(f"layout must be nhwc or nchw, got {layout!r}")
         if not able[layout]:
-            raise DataError(f"{where}: the shape {shape} has not 1 or 3 channels as {layout}")
+            raise DataError(
+                f"{where}: the shape {shape} has not 1 or 3 channels as {layout}; state the other "
+                "layout, or transpose it"
+            )
         return layout == "nchw"
     if all(able.values()):
         raise UsageError(
@@ -212,25 +240,27 @@ def _channels_first(shape: tuple[int, ...], layout: Layout | None, where: str) -
         )
     if not any(able.values()):
         raise DataError(
-            f"{where}: 1 or 3 channels are expected, in the second or the last axis; got {shape}"
+            f"{where}: 1 or 3 channels are expected, in the second or the last axis; got {shape}; "
+            "take three of more, e.g. images[..., :3]"
         )
     return able["nchw"]
 
 
 def _scaled(array: NDArray[Any], value_range: Range, where: str) -> NDArray[np.uint8]:
     """Values of the range as 0 to 255, rounded."""
-    low, high = map(float, value_range)
-    if not (np.isfinite([low, high]).all() and low < high):
-        raise UsageError(f"value_range must be (low, high), got {value_range!r}")
+    low, high = value_range
     out = np.empty(array.shape, np.uint8)
     for i in range(len(array)):  # one at a time, for the memory
         values = array[i].astype(np.float64)
         if not np.isfinite(values).all():
-            raise DataError(f"{where}: record {i:,} has values that are not finite (NaN or inf)")
+            raise DataError(
+                f"{where}: record {i:,} has values that are not finite (NaN or inf); mend them or "
+                "leave it out"
+            )
         if values.min() < low or values.max() > high:
             raise DataError(
                 f"{where}: record {i:,} has values from {values.min():g} to {values.max():g}, "
-                f"outside value_range ({low:g}, {high:g})"
+                f"outside value_range ({low:g}, {high:g}); state the range that they have"
             )
         out[i] = np.rint((values - low) * (255 / (high - low)))
     return out
@@ -243,23 +273,3 @@ def _own_names(parts: Mapping[str, Any]) -> tuple[str, ...] | None:
         if isinstance(names, list | tuple) and all(isinstance(name, str) for name in names):
             return tuple(names)
     return None
-
-
-def _class_names(
-    own: tuple[str, ...] | None, labels: Mapping[str, NDArray[np.int64]]
-) -> tuple[str, ...]:
-    """The given names, or the labels' own numbers where there are none."""
-    top = max(int(values.max(initial=0)) for values in labels.values())
-    n = sum(map(len, labels.values()))
-    if own is not None:
-        if top >= len(own):
-            raise DataError(
-                f"label {top} is out of range for {len(own)} classes, 0 to {len(own) - 1}"
-            )
-        return own
-    if top >= n:
-        raise DataError(
-            f"labels run to {top:,} in {n:,} pictures; number the classes 0, 1, 2 … or give their "
-            "names as classes"
-        )
-    return tuple(map(str, range(top + 1)))

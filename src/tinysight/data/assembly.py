@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tinysight.data.dataset import DataSet, Split
+from tinysight.data.dataset import DataSet, Split, without
 from tinysight.data.fingerprint import combine, rows
 from tinysight.data.prepared import Part, Prepared
 from tinysight.data.splits import cut
@@ -47,12 +47,14 @@ def assemble(
             f"the source has no test split: {len(test):,} of its {len(whole):,} pictures were cut "
             f"off ({settings.test_share:.0%}, stratified, split_seed {seed})"
         )
+        said += _lost("test", labels, labels[test], prepared.classes)
     said += _also_in_train(places)
     if "validation" in own:
         said.append(f"validation is the source's own, {len(own['validation']):,} pictures")
     else:
         stays, off = cut(labels[train], classes, settings.validation_share, seed)
         places["train"], places["validation"] = (whole, train[stays]), (whole, train[off])
+        said += _lost("validation", labels, labels[train[off]], prepared.classes)
         said += _also_in_train({split: places[split] for split in ("train", "validation")})
     splits = {split: _split(*place) for split, place in places.items()}
     cuts = {s: "own" if s in own else "cut from train" for s in ("validation", "test")}
@@ -71,6 +73,15 @@ def assemble(
         mirror=prepared.mirror,
         notes=tuple(said),
     )
+
+
+def _lost(
+    split: str, whole: NDArray[np.int64], cut_off: NDArray[np.int64], classes: tuple[str, ...]
+) -> list[str]:
+    """A line where a cut has no picture of classes that the whole has: there were too few."""
+    if lost := [classes[i] for i in np.setdiff1d(whole, cut_off)]:
+        return [without(split, lost)]
+    return []
 
 
 def _also_in_train(places: Mapping[str, tuple[Part, Positions]]) -> list[str]:

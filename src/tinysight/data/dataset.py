@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from tinysight.pictures.formats import printable
 from tinysight.recipe import Data
 
-__all__ = ["SPLITS", "DataSet", "Split"]
+__all__ = ["SPLITS", "DataSet", "Split", "quoted", "without"]
 
 SPLITS = ("train", "validation", "test")
+NAMED = 10  # classes that a message names
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +41,9 @@ class Split:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def __repr__(self) -> str:
+        return f"Split of {len(self):,} pictures of {_size(self.images)}"
+
     @property
     def digest(self) -> str:
         """A sha256 of the records and their order: equal for equal splits alone."""
@@ -47,7 +53,7 @@ class Split:
         """Return the records at the positions `index` (int64, m), in that order."""
         at = index.tolist()
         return Split(
-            self.images[index],
+            self.images.index_select(0, index),  # 80 ms for CIFAR-10; images[index] takes 140
             self.labels[index],
             tuple(self.ids[i] for i in at),
             tuple(self.files[i] for i in at) if self.files else (),
@@ -90,6 +96,15 @@ class DataSet:
     mirror: bool = True
     notes: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        parts = {name: part for name in SPLITS if (part := self.split(name)) is not None}
+        counts = ", ".join(f"{name} {len(part):,}" for name, part in parts.items())
+        size, classes = _size(self.train.images), quoted(self.classes, 3)
+        return (
+            f"DataSet {printable(self.name)!r}: {counts}; pictures of {size}, "
+            f"{len(self.classes)} classes: {classes}"
+        )
+
     @property
     def shape(self) -> tuple[int, int, int]:
         """Height, width and channels of every picture."""
@@ -108,3 +123,28 @@ class DataSet:
         kept = {k: v for k, v in self.source.items() if k not in ("origin", "options")}
         changed: dict[str, Any] = {"title": f"{self.title}, altered", "fingerprints": {}}
         return replace(self, source=kept, **changed, **splits)
+
+
+def quoted(names: Sequence[str], most: int = NAMED) -> str:
+    """Return names for a message: quoted, safe to print, no more than `most`.
+
+    >>> quoted(["cat", "dog", "cow"], 2)
+    "'cat', 'dog' and 1 more"
+    """
+    shown = ", ".join(printable(repr(name), 42) for name in names[:most])
+    return shown + (f" and {len(names) - most:,} more" if len(names) > most else "")
+
+
+def without(split: str, classes: Sequence[str]) -> str:
+    """Return a note: a split has no picture of these classes.
+
+    >>> without("test", ["cat", "dog"])
+    "test has no picture of 2 classes: 'cat', 'dog'"
+    """
+    n = len(classes)
+    return f"{split} has no picture of {n:,} class{'es' * (n != 1)}: {quoted(classes)}"
+
+
+def _size(images: Tensor) -> str:
+    height, width, channels = images.shape[1:]
+    return f"{width}x{height} {'grey' if channels == 1 else 'RGB'}"

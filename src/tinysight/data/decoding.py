@@ -93,9 +93,10 @@ class Found:
             )
         if shape[2] == 3 and (grey := self.channels[1]):
             said.append(f"{grey:,} of {n:,} pictures are grey and became RGB like the others")
-        said += [f"{count:,} pictures: {remark}" for remark, count in self.remarks.most_common()]
-        if self.unreadable:
-            said.append(f"{len(self.unreadable):,} unreadable pictures left out")
+        for remark, count in self.remarks.most_common():
+            said.append(f"{count:,} picture{'s' * (count != 1)}: {remark}")
+        if bad := len(self.unreadable):
+            said.append(f"{bad:,} unreadable picture{'s' * (bad != 1)} left out")
         return said
 
 

@@ -1,8 +1,8 @@
 """Folders of pictures: `split/class/*`, or `class/*` where the test split is then cut off.
 
-Pictures lie directly in their class's folder. Hidden files and files that are no pictures by
-their ending are skipped and counted. The classes are the folders' names, sorted; all of them
-whole numbers: by number.
+Pictures lie directly in their class's folder. Hidden files, files that are no pictures by their
+ending, and run folders (`tinysight train .` writes runs/ here) are skipped and counted. The classes
+are the folders' names, sorted; all of them whole numbers: by number.
 """
 
 from __future__ import annotations
@@ -12,17 +12,23 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from tinysight.data.cache import Stamp, stamp
+from tinysight.data.dataset import quoted
 from tinysight.data.decoding import Stream, decode_all
+from tinysight.data.labels import is_text
 from tinysight.data.reading import SPLIT_NAMES, Options, Reading, Records
 from tinysight.errors import DataError, UsageError
 from tinysight.pictures.formats import READ, REFUSED, printable
 
-__all__ = ["Folder", "find"]
+__all__ = ["Folder", "find", "is_run"]
+
+_PICTURES = READ | REFUSED
 
 
 @dataclass
@@ -30,7 +36,7 @@ class _Listing:
     """One folder's own content; what is skipped goes by its ending."""
 
     folders: list[Path] = field(default_factory=list)
-    pictures: list[tuple[str, int, int]] = field(default_factory=list)  # name, size, mtime_ns
+    pictures: list[tuple[str, Stamp]] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
 
 
@@ -39,16 +45,16 @@ class Folder:
     """A folder of pictures, found but not decoded.
 
     Attributes:
-        files: for each split its pictures: path below `path`, class, size, mtime_ns.
+        files: for each split its pictures: path below `path`, class, stamp.
     """
 
     path: Path
     classes: tuple[str, ...]
-    files: dict[str, list[tuple[str, int, int, int]]]
+    files: dict[str, list[tuple[str, int, Stamp]]]
     notes: tuple[str, ...]
 
     def identity(self) -> list[Any]:
-        """Return plain values that change when a file does."""
+        """Return plain values that change when a file does; see `cache.stamp`."""
         return ["folder", str(self.path.resolve()), list(self.classes), self.files, self.notes]
 
     def read(self, options: Options) -> Reading:
@@ -78,15 +84,15 @@ class Folder:
             kept = [files[i] for i in decoded.positions[split]]
             splits[split] = Records(
                 decoded.images[split],
-                np.array([label for _, label, _, _ in kept], np.int64),
-                tuple(name for name, _, _, _ in kept),
+                np.array([label for _, label, _ in kept], np.int64),
+                tuple(name for name, _, _ in kept),
             )
         source = {"kind": "folder", "path": str(self.path.resolve()), **decoded.found.to_source()}
         notes = (*self.notes, *decoded.found.notes(decoded.shape))
         return Reading(self.path.resolve().name, self.classes, splits, source, notes)
 
-    def _items(self, files: list[tuple[str, int, int, int]]) -> Iterable[tuple[str, Path]]:
-        return ((printable(name), self.path / name) for name, _, _, _ in files)
+    def _items(self, files: list[tuple[str, int, Stamp]]) -> Iterable[tuple[str, Path]]:
+        return ((printable(name), self.path / name) for name, _, _ in files)
 
 
 def find(path: Path) -> Folder:
@@ -94,8 +100,12 @@ def find(path: Path) -> Folder:
 
     Raises:
         DataError: it has no pictures in class folders, fewer than two classes, an empty class,
-            or classes that cannot be told apart.
+            or classes that cannot be told apart or written down; or it is a run folder.
     """
+    if is_run(path):
+        raise DataError(
+            f"{path} is a run folder, no data set; name the data set that it was trained on"
+        )
     top = _list(path)
     split_folders = _split_folders(path, top)
     notes: list[str] = []
@@ -121,18 +131,15 @@ def find(path: Path) -> Folder:
     classes = _check(path, top, listed)
     files = {
         split: [
-            (name, classes.index(label), size, changed)
-            for label in classes
-            for name, size, changed in found.get(label, [])
+            (name, label, changed)
+            for label, own in enumerate(classes)
+            for name, changed in found.get(own, [])
         ]
         for split, found in listed.items()
     }
     for split in [s for s, found in files.items() if not found]:
         notes.append(f"{split}/ has no pictures: taken as not there")
         del files[split]
-    for split, found in listed.items():
-        if split in files and (absent := [c for c in classes if not found.get(c)]):
-            notes.append(f"{split} has no picture of {_names(absent)}")
     if skipped := +skipped:
         kinds = ", ".join(f"{n:,} {kind}" for kind, n in skipped.most_common(8))
         notes.append(f"skipped {skipped.total():,} files or folders that are no pictures: {kinds}")
@@ -144,21 +151,56 @@ def _list(path: Path) -> _Listing:
     found = _Listing()
     try:
         with os.scandir(path) as entries:
-            for entry in sorted(entries, key=lambda e: e.name):
-                ending = os.path.splitext(entry.name)[1].lower()  # noqa: PTH122 (three times as fast)
+            for entry in sorted(entries, key=attrgetter("name")):
+                _, dot, ending = entry.name.lower().rpartition(".")
                 # "@eaDir" and "__MACOSX" hold thumbnails and forks that systems leave behind.
                 if entry.name.startswith((".", "@", "__MACOSX")):
                     found.skipped["hidden"] += 1
                 elif entry.is_dir():
-                    found.folders.append(Path(entry.path))
-                elif ending in READ | REFUSED and entry.is_file():
-                    stat = entry.stat()
-                    found.pictures.append((entry.name, stat.st_size, stat.st_mtime_ns))
+                    if _is_of_runs(entry.path):
+                        found.skipped["run folder"] += 1
+                    else:
+                        found.folders.append(Path(entry.path))
+                elif dot + ending in _PICTURES and entry.is_file():
+                    found.pictures.append((entry.name, stamp(entry.stat())))
                 else:
-                    found.skipped[printable(ending, 12) or "without ending"] += 1
+                    found.skipped[printable(dot + ending, 12) if dot else "without ending"] += 1
     except OSError as error:
-        raise DataError(f"{error.filename or path} cannot be read: {error.strerror}") from None
+        where = printable(str(error.filename or path), 400)
+        raise DataError(
+            f"{where} cannot be read: {error.strerror}; mend it or move it away"
+        ) from None
     return found
+
+
+def is_run(path: str | Path) -> bool:
+    """Whether this is the folder of a run, or has just been claimed for one."""
+    here = Path(path)
+    try:
+        if not (here / "recipe.json").is_file():
+            return False
+        return (here / "data.json").is_file() or len(list(here.iterdir())) == 1
+    except OSError:  # it may not be looked into; who needs it will say so
+        return False
+
+
+def _is_of_runs(path: str) -> bool:
+    """Whether a folder is a run's, or holds those of runs and beside them no picture."""
+    if is_run(path):
+        return True
+    runs = 0
+    try:
+        with os.scandir(path) as entries:
+            for entry in entries:
+                if entry.is_dir() and not entry.name.startswith("."):
+                    if not is_run(entry.path):
+                        return False
+                    runs += 1
+                elif Path(entry.name).suffix.lower() in _PICTURES:
+                    return False  # at once, in the folder of a class
+    except OSError:
+        return False
+    return runs > 0
 
 
 def _split_folders(path: Path, top: _Listing) -> dict[str, Path]:
@@ -172,21 +214,23 @@ def _split_folders(path: Path, top: _Listing) -> dict[str, Path]:
             continue
         if split in found:
             raise DataError(
-                f"{path} has two folders for {split}: {found[split].name} and {folder.name}"
+                f"{path} has two folders for {split}: {found[split].name} and {folder.name}; "
+                "merge them or rename one"
             )
         found[split] = folder
     if "train" in found:
         return found
     if any(_list(folder).folders for folder in found.values()):
         raise DataError(
-            f"{path} has {_names([f.name for f in found.values()])} but no train folder"
+            f"{path} has {quoted([f.name for f in found.values()])} but no train folder; add one "
+            "as train/class/*"
         )
     return {}
 
 
 def _classes(
     root: Path, folders: Iterable[Path], skipped: Counter[str]
-) -> dict[str, list[tuple[str, int, int]]]:
+) -> dict[str, list[tuple[str, Stamp]]]:
     """For each class its pictures, named from `root`."""
     found = {}
     for folder in folders:
@@ -195,13 +239,23 @@ def _classes(
             raise DataError(
                 f"class folder {printable(str(folder.relative_to(root)))} in {root} holds the "
                 f"folder {printable(inside.folders[0].name)!r}; pictures must lie directly in the "
-                "folder of their class: split/class/* or class/*"
+                "folder of their class: split/class/* or class/*; move them up, or that folder away"
             )
         skipped += inside.skipped
         below = folder.relative_to(root).as_posix()
         # A Mac may write an accented letter as two characters, and other systems as one.
         name = unicodedata.normalize("NFC", folder.name)
-        found[name] = [(f"{below}/{n}", size, changed) for n, size, changed in inside.pictures]
+        if name in found:
+            raise DataError(
+                f"{root} has two class folders {quoted([name])}, which differ in how their accents "
+                "are stored alone; merge them or rename one"
+            )
+        if not is_text(name):
+            raise DataError(
+                f"{root} has a class folder {os.fsencode(folder.name)!r}, whose name is no text "
+                "(UTF-8) and could not be written into reports; rename it"
+            )
+        found[name] = [(f"{below}/{n}", changed) for n, changed in inside.pictures]
     return found
 
 
@@ -220,25 +274,23 @@ def _check(
     for name in sorted({name for found in listed.values() for name in found}):
         if (twin := seen.setdefault(name.casefold(), name)) != name:
             raise DataError(
-                f"{path} has class folders {twin!r} and {name!r}, which differ in case alone; "
-                "merge them or rename one"
+                f"{path} has class folders {quoted([twin])} and {quoted([name])}, which differ in "
+                "case alone; merge them or rename one"
             )
     counts = ", ".join(f"{printable(c, 40)} {len(f):,}" for c, f in list(train.items())[:20])
     if empty := [c for c, found in train.items() if not found]:
         raise DataError(
-            f"{path} has classes without a picture in train: {_names(empty)} (counts: {counts}); "
+            f"{path} has classes without a picture in train: {quoted(empty)} (counts: {counts}); "
             "fill or remove them"
         )
     if len(train) < 2:
-        raise DataError(f"{path} has one class alone ({counts}); two or more are needed")
+        raise DataError(f"{path} has one class alone ({counts}); two or more are needed: add one")
     for split, found in listed.items():
         if strange := [c for c, files in found.items() if files and c not in train]:
-            raise DataError(f"{path}: {split} has classes that train lacks: {_names(strange)}")
+            raise DataError(
+                f"{path}: {split} has pictures of classes that train lacks: {quoted(strange)}; add "
+                f"some to train, or take them out of {split}"
+            )
     if all(name.isdecimal() for name in train):
         return tuple(sorted(train, key=lambda name: (int(name), name)))
     return tuple(sorted(train))
-
-
-def _names(names: list[str]) -> str:
-    shown = ", ".join(repr(printable(n, 40)) for n in names[:10])
-    return shown + (f" and {len(names) - 10} more" if len(names) > 10 else "")

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from tinysight.data.canonical import CANONICAL, Canonical, recognise, recognise_pictures
-from tinysight.data.dataset import SPLITS
+from tinysight.data.dataset import SPLITS, without
 from tinysight.data.fingerprint import canonical_order, combine, picture_digests, record_digests
+from tinysight.data.labels import check_classes, check_labels
 from tinysight.data.reading import Reading, Records
 from tinysight.errors import DataError
 
@@ -59,9 +60,18 @@ def prepare(reading: Reading) -> Prepared:
     """Put a reading into canonical order and say what it is.
 
     Raises:
-        DataError: fewer than two classes, a class name twice, or a split without pictures.
+        DataError: see `labels.check_classes` and `labels.check_labels`; or a split without
+            pictures.
     """
-    _check(reading)
+    check_classes(reading.classes)
+    labels = {split: records.labels for split, records in reading.splits.items()}
+    for split, values in labels.items():
+        if not len(values):
+            raise DataError(
+                f"{split} has no pictures left; nothing in it could be read: mend its files or "
+                "remove it"
+            )
+    has = check_labels(labels, reading.classes)
     parts = {s: _ordered(reading.splits[s]) for s in SPLITS if s in reading.splits}
     prints = {split: combine(part.digests.numpy()) for split, part in parts.items()}
     notes = list(reading.notes)
@@ -71,7 +81,7 @@ def prepare(reading: Reading) -> Prepared:
         title = _title(known, splits, parts)
         if set(splits) == set(known.records) == set(parts):
             name = known.name
-        if reading.numbered:
+        if reading.numbered and len(classes) == len(known.classes):
             classes = known.classes
     elif known := _same_pictures(parts):
         if classes != known.classes and set(classes) == set(known.classes):
@@ -82,25 +92,14 @@ def prepare(reading: Reading) -> Prepared:
             f"the pictures are those of {known.title}, the labels are not: lost, changed, or in "
             "another order"
         )
-    train = np.bincount(reading.splits["train"].labels, minlength=len(classes))
-    if empty := [classes[i] for i in np.flatnonzero(train == 0)]:
-        shown = ", ".join(empty[:10]) + (" …" if len(empty) > 10 else "")
-        notes.append(f"train has no picture of {len(empty)} classes: {shown}")
+    for split in parts:
+        # What train lacks, no other has either.
+        wanted = np.ones(len(classes), bool) if split == "train" else has["train"]
+        if absent := [classes[i] for i in np.flatnonzero(wanted & ~has[split])]:
+            notes.append(without(split, absent))
     return Prepared(
         name, title, classes, parts, prints, reading.source, tuple(notes), reading.mirror
     )
-
-
-def _check(reading: Reading) -> None:
-    names = reading.classes
-    if len(names) < 2:
-        raise DataError(f"one class alone ({', '.join(names)}); two or more are needed")
-    if len(set(names)) < len(names):
-        twice = sorted({n for n in names if names.count(n) > 1})
-        raise DataError(f"class names must differ, there is twice: {', '.join(twice[:10])}")
-    for split, records in reading.splits.items():
-        if not len(records.labels):
-            raise DataError(f"{split} has no pictures left; nothing in it could be read")
 
 
 def _ordered(records: Records) -> Part:

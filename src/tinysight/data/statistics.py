@@ -12,11 +12,14 @@ from torch import Tensor
 
 from tinysight.data.dataset import SPLITS, DataSet, Split
 from tinysight.data.fingerprint import picture_digests, rows
+from tinysight.pictures.formats import printable
 
 __all__ = ["DataInfo", "Duplicates", "Overlap", "inspect", "mean_and_deviation"]
 
 CHUNK = 2**18  # values at a time: they stay in a core's cache, five times as fast as 2**22
 EXAMPLES = 10
+LISTED = 20  # classes that the text lists
+KINDS = ("formats", "modes")
 
 
 def mean_and_deviation(
@@ -54,7 +57,8 @@ class Duplicates:
     Attributes:
         pictures: in all groups together.
         conflicting: groups whose labels do not agree.
-        examples: the first groups; of each picture its file or id, and its class.
+        examples: the first groups, those in conflict before others; of each picture its file or
+            id, and its class.
     """
 
     split: str
@@ -115,43 +119,70 @@ class DataInfo:
         found = self.found
         sizes = [f"{s['width']}x{s['height']} ({s['n']:,})" for s in found["sizes"][:5]]
         if found["distinct_sizes"] > 5:
-            sizes.append(f"{found['distinct_sizes'] - 5} more sizes")
-        kinds = [f"{k} ({n:,})" for what in ("formats", "modes") for k, n in found[what].items()]
+            sizes.append(f"{found['distinct_sizes'] - 5:,} more sizes")
+        kinds = {k: ", ".join(f"{k} ({n:,})" for k, n in found[k].items()) for k in KINDS}
+        facts = {
+            "pictures": [f"{width}x{height}, {'grey' if channels == 1 else 'RGB'}"],
+            "found as": [", ".join(sizes) or "not known", *filter(None, kinds.values())],
+            "classes": [self._balance()],
+            "mean": [" ".join(f"{v:.4f}" for v in self.mean) + "  per channel in train; 1 is 255"],
+            "deviation": [" ".join(f"{v:.4f}" for v in self.deviation)],
+            "duplicates": self._copies(),
+            "unreadable": self._unreadable(),
+            "note": list(self.notes),
+            **{f"sha256 {split}": [digest] for split, digest in self.fingerprints.items()},
+        }
         rows = [
-            ("pictures", f"{width}x{height}, {'grey' if channels == 1 else 'RGB'}"),
-            ("found as", ", ".join(sizes)),
-            ("", ", ".join(kinds)),
-            ("mean", " ".join(f"{v:.4f}" for v in self.mean) + "  of train, share of 255"),
-            ("deviation", " ".join(f"{v:.4f}" for v in self.deviation)),
-            *(("duplicates", line) for line in self._duplicates()),
-            *(("unreadable", name) for name in self.unreadable[:EXAMPLES] or ("none",)),
-            *((f"sha256 {split}", digest) for split, digest in self.fingerprints.items()),
-            *(("note", note) for note in self.notes),
+            (name if i == 0 else "", line)
+            for name, lines in facts.items()
+            for i, line in enumerate(lines)
         ]
         return "\n".join([self.title, "", *_aligned(rows), "", *_aligned(self._table())])
 
-    def _duplicates(self) -> list[str]:
-        lines = [
-            f"{d.groups:,} groups of exact copies in {d.split} ({d.pictures:,} pictures), "
-            f"{d.conflicting:,} of them with conflicting labels"
-            for d in self.duplicates
-            if d.groups
-        ]
-        lines += [
-            f"{o.pictures:,} pictures of {o.split} stand in {o.other} as well, "
-            f"{o.conflicting:,} of them with another label"
-            for o in self.overlaps
-            if o.pictures
-        ]
+    def _balance(self) -> str:
+        """How evenly train has the classes."""
+        few, many = min(self.counts["train"]), max(self.counts["train"])
+        each = f"{few:,}" if few == many else f"{few:,} to {many:,}"
+        return f"{len(self.classes):,}, with {each} pictures each in train"
+
+    def _copies(self) -> list[str]:
+        lines = []
+        for d in self.duplicates:
+            if d.groups:
+                lines.append(
+                    f"{d.groups:,} group{'s' * (d.groups != 1)} of exact copies in {d.split} "
+                    f"({d.pictures:,} pictures), {d.conflicting:,} of them with conflicting labels"
+                )
+                lines.append(_example(d.examples))
+        for o in self.overlaps:
+            if o.pictures:
+                lines.append(
+                    f"{o.pictures:,} picture{'s' * (o.pictures != 1)} of {o.split} also in "
+                    f"{o.other}, {o.conflicting:,} of them with another label"
+                )
+                lines.append(_example(o.examples))
         return lines or ["no exact copies, within or across the splits"]
 
+    def _unreadable(self) -> list[str]:
+        if not self.unreadable:
+            return ["none"]
+        n, more = len(self.unreadable), len(self.unreadable) - EXAMPLES
+        rest = [f"and {more:,} more; --json lists all"] if more > 0 else []
+        return [f"{n:,}, left out", *self.unreadable[:EXAMPLES], *rest]
+
     def _table(self) -> list[tuple[str, ...]]:
+        """How many pictures each class has; of many classes those with most and with fewest."""
         splits = list(self.counts)
-        total = ("all", *(f"{sum(self.counts[s]):,}" for s in splits))
         each = [
-            (name, *(f"{self.counts[s][i]:,}" for s in splits))
+            (printable(name, 40), *(f"{self.counts[s][i]:,}" for s in splits))
             for i, name in enumerate(self.classes)
         ]
+        if (hidden := len(each) - LISTED) > 0:
+            ranks = sorted(range(len(each)), key=lambda i: -self.counts["train"][i])
+            most, fewest = ranks[: LISTED // 2], ranks[-LISTED // 2 :]
+            gap = (f"… {hidden:,} between; --json has all", *("…" for _ in splits))
+            each = [*(each[i] for i in most), gap, *(each[i] for i in fewest)]
+        total = ("all", *(f"{sum(self.counts[s]):,}" for s in splits))
         return [("class", *splits), *each, total]
 
 
@@ -210,12 +241,14 @@ def _by_picture(parts: list[Split]) -> Groups:
 
 def _duplicates(split: str, groups: Groups, classes: tuple[str, ...]) -> Duplicates:
     several = [group for group in groups.values() if len(group) > 1]
+    conflicting = [group for group in several if len({label for _, label in group}) > 1]
+    agreeing = [group for group in several if len({label for _, label in group}) == 1]
     return Duplicates(
         split,
         len(several),
         sum(map(len, several)),
-        sum(len({label for _, label in group}) > 1 for group in several),
-        _examples(several, classes),
+        len(conflicting),
+        _examples([*conflicting, *agreeing], classes),
     )
 
 
@@ -243,17 +276,22 @@ def _examples(
     )
 
 
+def _example(examples: tuple[tuple[tuple[str, str], ...], ...]) -> str:
+    """The first group of copies in words, three of them at most."""
+    group = [f"{printable(name, 60)} ({printable(label, 40)})" for name, label in examples[0][:3]]
+    return f"e.g. {' = '.join(group)}"
+
+
 def _aligned(table: list[tuple[str, ...]]) -> list[str]:
     """The first column to the left; the others, where there are several, to the right."""
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    from rich.cells import cell_len  # a Chinese letter takes the room of two
+
+    widths = [max(map(cell_len, column)) for column in zip(*table, strict=True)]
     if len(widths) == 2:
-        return [f"{a:<{widths[0]}}  {b}" for a, b in table]
+        return [f"{name}{' ' * (widths[0] - cell_len(name))}  {value}" for name, value in table]
     return [
-        "  ".join(
-            [
-                f"{row[0]:<{widths[0]}}",
-                *(f"{v:>{w}}" for v, w in zip(row[1:], widths[1:], strict=True)),
-            ]
-        )
+        row[0]
+        + " " * (widths[0] - cell_len(row[0]))
+        + "".join(f"  {value:>{width}}" for value, width in zip(row[1:], widths[1:], strict=True))
         for row in table
     ]

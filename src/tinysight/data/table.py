@@ -18,7 +18,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tinysight.data.cache import Stamp, stamp
 from tinysight.data.decoding import Stream, decode_all
+from tinysight.data.labels import check_classes, check_labels
 from tinysight.data.reading import Options, Reading, Records
 from tinysight.errors import DataError, UnknownName, unknown
 from tinysight.pictures.formats import printable
@@ -50,12 +52,12 @@ class Table:
     shards: dict[str, list[Path]]
 
     def identity(self) -> list[Any]:
-        """Return plain values that change when a shard does."""
-        stats = {
-            split: [(str(p.resolve()), (s := p.stat()).st_size, s.st_mtime_ns) for p in shards]
+        """Return plain values that change when a shard does; see `cache.stamp`."""
+        stamps = {
+            split: [(str(shard.resolve()), *_stamp(shard)) for shard in shards]
             for split, shards in self.shards.items()
         }
-        return ["parquet", str(self.path.resolve()), stats]
+        return ["parquet", str(self.path.resolve()), stamps]
 
     def read(self, options: Options) -> Reading:
         """Decode the pictures.
@@ -72,6 +74,8 @@ class Table:
         self._check_columns({pictures, label.column})
         classes, numbered = _class_names(label, options.classes, self.path)
         labels = {split: self._labels(split, label, len(classes)) for split in self.shards}
+        check_classes(classes)
+        check_labels(labels, classes)
         streams = {
             split: Stream(len(labels[split]), lambda s=split: self._items(s, pictures))
             for split in self.shards
@@ -107,7 +111,10 @@ class Table:
     def _check_columns(self, needed: set[str]) -> None:
         for shard in [shard for shards in self.shards.values() for shard in shards]:
             if lacking := needed - set(_schema(shard).names):
-                raise DataError(f"{shard} lacks the column {', '.join(sorted(lacking))}")
+                raise DataError(
+                    f"{shard} lacks the column {', '.join(sorted(lacking))}, which the first shard "
+                    "of train has; write all with the same columns"
+                )
 
     def _label_columns(self, schema: Any) -> list[_Column]:
         """The columns that can be labels, the one with most classes first."""
@@ -128,7 +135,7 @@ class Table:
             columns = ", ".join(f"{f.name} ({f.type})" for f in schema)
             raise DataError(
                 f"{self.path} has no column of labels; whole numbers in a column named label are "
-                f"expected, found {printable(columns, 400)}"
+                f"expected, found {printable(columns, 400)}; rename or number it"
             )
         return sorted(found, key=lambda c: -c.classes)
 
@@ -146,7 +153,7 @@ class Table:
     def _labels(self, split: str, label: _Column, classes: int) -> NDArray[np.int64]:
         labels = self._column(split, label.column)
         if not len(labels):
-            raise DataError(f"{self.path}: {split} has no rows")
+            raise DataError(f"{self.path}: {split} has no rows; remove it, or fetch it again")
         wrong = np.flatnonzero((labels < 0) | (labels >= classes))
         if len(wrong) == len(labels):
             raise DataError(
@@ -156,7 +163,8 @@ class Table:
         if len(wrong):
             raise DataError(
                 f"{self.path}: {len(wrong):,} rows of {split} have labels outside 0 to "
-                f"{classes - 1}, the first is row {wrong[0]:,} with {labels[wrong[0]]}"
+                f"{classes - 1}, the first is row {wrong[0]:,} with {labels[wrong[0]]}; mend or "
+                "remove them"
             )
         return labels
 
@@ -214,7 +222,14 @@ def _reading(path: Path) -> Iterator[None]:
         yield
     except (pa.ArrowException, OSError) as error:
         said = printable(" ".join(str(error).split()))
-        raise DataError(f"{path} cannot be read as parquet: {said}") from None
+        raise DataError(
+            f"{path} cannot be read as parquet: {said}; fetch or write it again"
+        ) from None
+
+
+def _stamp(path: Path) -> Stamp:
+    with _reading(path):
+        return stamp(path.stat())
 
 
 def _schema(path: Path) -> Any:
@@ -276,7 +291,7 @@ def _class_names(
         if len(given) < label.classes:
             raise DataError(
                 f"{path}: {len(given)} classes were given, but {label.column} runs to "
-                f"{label.classes - 1}"
+                f"{label.classes - 1}; give {label.classes} names"
             )
         return given, False
     if label.names is not None:

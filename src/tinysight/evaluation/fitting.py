@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from tinysight.evaluation.intervals import Share
 
-__all__ = ["OVERFIT_GAP", "UNDERFIT_TRAIN", "Fitting", "difference", "judge"]
+__all__ = ["OVERFIT_GAP", "UNDERFIT_TRAIN", "WIDEST", "Fitting", "Verdict", "difference", "judge"]
 
 OVERFIT_GAP = 0.10  # the limit of the source project P1: "gap over 10 points"
 UNDERFIT_TRAIN = 0.80  # ours: below it a model does not fit its own training pictures
+WIDEST = 0.20  # ours: where the interval of the gap is wider, the pictures are too few
 
-ADVICE = {
-    "overfits": (
-        "To try next: more augmentation (flip, crop, cutout), dropout or weight decay, "
-        "a smaller model, or more pictures."
-    ),
-    "underfits": (
-        "To try next: more epochs, a larger model, a higher learning rate, or less augmentation."
-    ),
-    "fits": (
-        "To try next, for a higher accuracy: a larger model together with more augmentation, "
-        "and more epochs."
-    ),
-}
+Verdict = Literal["overfits", "fits", "underfits", "undecided"]
 
 
 @dataclass(frozen=True)
@@ -33,6 +23,7 @@ class Fitting:
     """The verdict, and what it was computed from; fractions throughout.
 
     Attributes:
+        verdict: "undecided" where there are too few pictures to say.
         gap: clean training accuracy minus validation accuracy.
         gap_low, gap_high: its 95 % interval.
         train: clean: in evaluation mode, on pictures without augmentation.
@@ -40,7 +31,7 @@ class Fitting:
         sentence: the verdict for people, with the numbers and what to try next.
     """
 
-    verdict: Literal["overfits", "fits", "underfits"]
+    verdict: Verdict
     gap: float
     gap_low: float
     gap_high: float
@@ -66,12 +57,28 @@ def difference(first: Share, second: Share) -> tuple[float, float, float]:
     return value, max(-1.0, value - below), min(1.0, value + above)
 
 
-def judge(train: Share, validation: Share, *, running: float | None = None) -> Fitting:
+def judge(
+    train: Share,
+    validation: Share,
+    *,
+    running: float | None = None,
+    switched_on: Sequence[str] = (),
+    loss: float | None = None,
+    classes: int | None = None,
+) -> Fitting:
     """Judge a model by its clean training accuracy and its validation accuracy.
 
-    Overfits where the gap reaches `OVERFIT_GAP`; else underfits where the clean training
-    accuracy is below `UNDERFIT_TRAIN`; else fits. A rule of thumb: the two limits are
-    conventions, not measurements.
+    Undecided where the gap's interval is wider than `WIDEST`, save where all of it is above
+    `OVERFIT_GAP`: the pictures are too few. Else overfits where the gap reaches `OVERFIT_GAP`;
+    else underfits where the clean training accuracy is below `UNDERFIT_TRAIN`; else fits. A rule
+    of thumb: the limits are conventions, not measurements.
+
+    Args:
+        train, validation: the two accuracies.
+        running: the training accuracy counted while training.
+        switched_on: what of "augmentation" and "dropout" was on while it was counted.
+        loss: clean cross-entropy on training pictures, nats; see `_advice`.
+        classes: how many there are.
 
     Raises:
         ValueError: one of the shares is of nothing.
@@ -79,27 +86,34 @@ def judge(train: Share, validation: Share, *, running: float | None = None) -> F
     if not train.n or not validation.n:
         raise ValueError(f"both shares need pictures, got n={train.n} and n={validation.n}")
     gap, low, high = difference(train, validation)
-    verdict: Literal["overfits", "fits", "underfits"]
-    if round(gap, 9) >= OVERFIT_GAP:  # 0.9 - 0.8 is a hair below 0.1 in floating point
+    verdict: Verdict
+    if high - low > WIDEST and low < OVERFIT_GAP:
+        verdict = "undecided"
+    elif round(gap, 9) >= OVERFIT_GAP:  # 0.9 - 0.8 is a hair below 0.1 in floating point
         verdict = "overfits"
     elif round(train.value, 9) < UNDERFIT_TRAIN:
         verdict = "underfits"
     else:
         verdict = "fits"
+    start = "Too few pictures to say" if verdict == "undecided" else f"The model {verdict}"
     said = [
-        f"The model {verdict}: {train.value:.1%} of the training pictures are right against "
-        f"{validation.value:.1%} of the validation pictures, "
+        f"{start}: {train.value:.1%} of {train.n:,} training pictures are right against "
+        f"{validation.value:.1%} of {validation.n:,} validation pictures, "
         f"a gap of {_points(gap)} points (95% interval {_points(low)} to {_points(high)}).",
-        *_doubts(verdict, train, validation, low=low, high=high, running=running),
-        ADVICE[verdict],
+        *_doubts(verdict, train, low=low, high=high),
+        *_about_running(running, train, validation, switched_on),
+        _advice(verdict, switched_on, loss, classes),
     ]
     return Fitting(verdict, gap, low, high, train, validation, running, " ".join(said))
 
 
-def _doubts(
-    verdict: str, train: Share, validation: Share, *, low: float, high: float, running: float | None
-) -> list[str]:
+def _doubts(verdict: Verdict, train: Share, *, low: float, high: float) -> list[str]:
     """What the reader should know before believing the verdict."""
+    if verdict == "undecided":
+        return [
+            f"The interval is over {100 * WIDEST:.0f} points wide and not all of it is above "
+            f"{100 * OVERFIT_GAP:.0f}."
+        ]
     said = []
     if low < OVERFIT_GAP < high:
         said.append(
@@ -110,13 +124,61 @@ def _doubts(
         said.append(
             f"It does not fit its training pictures either (under {UNDERFIT_TRAIN:.0%} right)."
         )
-    if running is not None and running < validation.value:
-        said.append(
-            f"The running training accuracy, {running:.1%}, lies below validation: an artefact of "
-            "augmentation and dropout, which are switched on while it is counted, and of its being "
-            f"a mean over the epoch. Measured clean it is {train.value:.1%}."
-        )
     return said
+
+
+def _about_running(
+    running: float | None, train: Share, validation: Share, switched_on: Sequence[str]
+) -> list[str]:
+    """Why the running accuracy is the lower one, by what this training had switched on."""
+    if running is None or running >= validation.value:
+        return []
+    with_them = f"with {' and '.join(switched_on)} on, " if switched_on else ""
+    return [
+        f"The running training accuracy, {running:.1%}, lies below validation: it is counted "
+        f"{with_them}while the weights still change, as a mean over the epoch. Measured clean it "
+        f"is {train.value:.1%}."
+    ]
+
+
+def _advice(
+    verdict: Verdict, switched_on: Sequence[str], loss: float | None, classes: int | None
+) -> str:
+    """What to try next.
+
+    A model that knows nothing and says so, the same probability for each of k classes, has a
+    loss of ln(k) whatever the classes' sizes. A training that ends above it has become surer
+    than it is right, mostly by steps that are too long. The limit of this rule: an untrained
+    model can stand above ln(k) too, at 1.0 to 2.5 times of it in ours, and stays there when the
+    steps are far too short; then the loss has hardly moved.
+    """
+    if verdict == "overfits":
+        return (
+            "To try next: more augmentation (flip, crop, cutout), dropout or weight decay, "
+            "a smaller model, or more pictures."
+        )
+    if verdict == "fits":
+        return (
+            "To try next, for a higher accuracy: a larger model together with more augmentation, "
+            "and more epochs."
+        )
+    if loss is not None and classes is not None and not loss <= math.log(classes):
+        return (
+            "To try next: a lower learning rate. The clean training loss "
+            f"({loss:.3g}) is above ln({classes}) = {math.log(classes):.3g}, that of a model that "
+            "knows nothing and says so; only where it has hardly moved since the first epoch is "
+            "the rate too low instead."
+        )
+    if verdict == "undecided":
+        return (
+            "To try next: more pictures to compare, by a larger data.validation_share or a "
+            "larger data set."
+        )
+    less = ", or less augmentation" if "augmentation" in switched_on else ""
+    return (
+        f"To try next: more epochs, a larger model{',' if less else ' or'} "
+        f"a higher learning rate{less}."
+    )
 
 
 def _points(fraction: float) -> str:

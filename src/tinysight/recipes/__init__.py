@@ -7,15 +7,18 @@ A recipe is a function of a data set's facts that returns a Recipe. Its docstrin
 from __future__ import annotations
 
 import inspect
+import os
 import re
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
-from tinysight.errors import unknown
+from tinysight.errors import UsageError, unknown
 from tinysight.recipe import Facts, Recipe
 from tinysight.recipes.linear import linear
 from tinysight.recipes.quick import quick
+from tinysight.run import RunFolder
 
-__all__ = ["RECIPES", "find", "record"]
+__all__ = ["RECIPES", "find", "record", "resolve"]
 
 RECIPES: Mapping[str, Callable[[Facts], Recipe]] = {
     "linear": linear,
@@ -32,6 +35,32 @@ def find(name: str) -> Callable[[Facts], Recipe]:
     if name not in RECIPES:
         raise unknown("recipe", name, RECIPES)
     return RECIPES[name]
+
+
+def resolve(recipe: str | os.PathLike[str] | Recipe, facts: Facts) -> Recipe:
+    """Return the recipe that is meant: itself, a JSON file, a run folder, or by name for `facts`.
+
+    Raises:
+        UsageError: it is none of these.
+        RecipeError: the file is none of a recipe.
+    """
+    if isinstance(recipe, Recipe):
+        return recipe
+    if not isinstance(recipe, str | os.PathLike):
+        raise UsageError(
+            f"recipe must be a name, a file, a run folder or a Recipe, got {type(recipe).__name__}"
+        )
+    if isinstance(recipe, str) and recipe in RECIPES:
+        return RECIPES[recipe](facts)
+    path = Path(recipe)
+    try:
+        for folder in (path, Path("runs") / path):
+            if (folder / "recipe.json").is_file():
+                return RunFolder(folder).recipe()
+        named = isinstance(recipe, str) and path.suffix != ".json" and not path.is_file()
+    except OSError:  # a name that no file system takes
+        named = True
+    return find(os.fspath(recipe))(facts) if named else Recipe.from_json(path)
 
 
 def record(name: str) -> dict[str, str]:

@@ -44,5 +44,9 @@ def epochs(facts: Facts) -> int:
 
 
 def batch_size(facts: Facts) -> int:
-    """Return 256, or for a small set the power of two that leaves 20 steps an epoch or more."""
-    return max(16, min(256, 2 ** int(math.log2(max(facts.pictures / 20, 1)))))
+    """Return 256, or for a small set the power of two that leaves 20 steps an epoch or more.
+
+    At least 16, but never more than there are training pictures.
+    """
+    wanted = max(16, min(256, 2 ** int(math.log2(max(facts.pictures / 20, 1)))))
+    return min(wanted, facts.pictures)

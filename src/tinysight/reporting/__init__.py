@@ -3,7 +3,7 @@
 from tinysight.reporting.figures import class_accuracy, confused_pairs, learning_curves
 from tinysight.reporting.html import write_report
 from tinysight.reporting.matrix import confusion
-from tinysight.reporting.preview import preview
+from tinysight.reporting.preview import preview, spread
 from tinysight.reporting.theme import save
 
 __all__ = [
@@ -13,5 +13,6 @@ __all__ = [
     "learning_curves",
     "preview",
     "save",
+    "spread",
     "write_report",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +13,7 @@ from tinysight.evaluation.metrics import ClassMetrics, Metrics
 from tinysight.reporting.theme import (
     LIGHT,
     Theme,
-    cut,
+    as_drawn,
     dress,
     head,
     new_figure,
@@ -29,8 +30,10 @@ __all__ = ["PANELS", "class_accuracy", "confused_pairs", "learning_curves"]
 
 PANELS = ("loss", "accuracy", "rate")
 PANEL = 340  # pixels: three stand side by side in a page, one fits a phone
+SHORT = 3  # points that are marked: a line of one is invisible
 FEW = 20  # classes that are drawn larger
 COLUMN = 34  # classes in one column of bars: a hundred make three, and one fits a phone
+PAGE = 1060  # pixels: what stands side by side is no wider, save where it cannot be
 
 Rows = Sequence[Mapping[str, float]]  # of metrics.csv, an epoch each
 
@@ -40,14 +43,19 @@ def learning_curves(
     panels: Sequence[str] = PANELS,
     *,
     best: int | None = None,
+    rates: Sequence[tuple[float, float]] = (),
     theme: Theme = LIGHT,
 ) -> Figure:
     """Draw how a training went, a panel each for "loss", "accuracy" and learning "rate".
 
-    `rows` are those of metrics.csv, an epoch each; the epoch `best`, whose weights were kept, is
-    marked on the validation line.
+    Args:
+        rows: those of metrics.csv, an epoch each.
+        panels: which of PANELS.
+        best: the epoch whose weights were kept; it is marked on the validation line.
+        rates: epochs done and the learning rate there, step by step; else each epoch's last.
+        theme: the colours.
     """
-    draw = {"loss": _loss, "accuracy": _accuracy, "rate": _rate}
+    draw = {"loss": _loss, "accuracy": _accuracy, "rate": partial(_rate, rates=rates)}
     with style():
         figure = new_figure(PANEL * len(panels), 264, theme)
         for place, name in enumerate(panels):
@@ -56,6 +64,8 @@ def learning_curves(
             if name != "rate":
                 _mark(axes, rows, f"validation_{name}", best, theme)
             _epochs(axes, rows, theme)
+            if name == "rate" and rates:
+                axes.set_xlim(0, rates[-1][0])
     return figure
 
 
@@ -75,16 +85,20 @@ def _accuracy(axes: Axes, rows: Rows, theme: Theme) -> None:
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0 if high - low > 0.05 else 1))
 
 
-def _rate(axes: Axes, rows: Rows, theme: Theme) -> None:
-    dress(axes, theme, title="Learning rate (at the epoch's end)")
-    epochs, rates = _column(rows, "epoch"), _column(rows, "learning_rate")
-    axes.plot(epochs, rates, color=theme.muted, linewidth=1.8, marker=_marker(rows), markersize=5)
-    axes.set_ylim(0, 1.08 * max([r for r in rates if math.isfinite(r)], default=1.0) or 1.0)
+def _rate(axes: Axes, rows: Rows, theme: Theme, *, rates: Sequence[tuple[float, float]]) -> None:
+    dress(axes, theme, title="Learning rate" if rates else "Learning rate (at the epoch's end)")
+    points = rates or [(row["epoch"], row["learning_rate"]) for row in rows]
+    marker = "" if len(points) > SHORT else "o"
+    axes.plot(
+        [x for x, _ in points], [y for _, y in points],
+        color=theme.muted, linewidth=1.8, marker=marker, markersize=5, clip_on=False,
+    )  # fmt: skip
+    axes.set_ylim(0, 1.08 * max([r for _, r in points if math.isfinite(r)], default=1.0) or 1.0)
 
 
 def _lines(axes: Axes, rows: Rows, columns: Sequence[str], theme: Theme) -> None:
     """Running, clean and validation, in that order, with their legend above the axes."""
-    names = ("train, running", "train, clean", "validation")
+    names = ("Train, running", "Train, clean", "Validation")
     looks = (
         (theme.first_pale, 1.6, (0, (3, 1.5))),
         (theme.first, 2.0, "-"),
@@ -94,7 +108,7 @@ def _lines(axes: Axes, rows: Rows, columns: Sequence[str], theme: Theme) -> None
         axes.plot(
             _column(rows, "epoch"), _column(rows, column),
             color=colour, linewidth=width, linestyle=dashes, label=name,
-            marker=_marker(rows), markersize=5, solid_capstyle="round",
+            marker="" if len(rows) > SHORT else "o", markersize=5, solid_capstyle="round",
         )  # fmt: skip
     axes.legend(
         loc="lower left", bbox_to_anchor=(-0.01, 1.0), ncols=3, frameon=False, fontsize=10,
@@ -128,16 +142,11 @@ def _epochs(axes: Axes, rows: Rows, theme: Theme) -> None:
     if epochs:
         room = max(0.5, 0.03 * (epochs[-1] - epochs[0]))
         axes.set_xlim(epochs[0] - room, epochs[-1] + room)
-    axes.set_xlabel("epoch", color=theme.muted, fontsize=10)
+    axes.set_xlabel("Epoch", color=theme.muted, fontsize=10)
 
 
 def _column(rows: Rows, name: str) -> list[float]:
     return [row[name] for row in rows]
-
-
-def _marker(rows: Rows) -> str:
-    """A line of one point is invisible; show the points of a short run."""
-    return "o" if len(rows) <= 3 else ""
 
 
 def class_accuracy(metrics: Metrics, *, theme: Theme = LIGHT) -> Figure:
@@ -145,19 +154,24 @@ def class_accuracy(metrics: Metrics, *, theme: Theme = LIGHT) -> Figure:
 
     Classes without pictures come last, without a bar.
     """
-    order = sorted(metrics.classes, key=lambda c: (not c.support, -c.accuracy.value, c.name))
-    columns = min(4, math.ceil(len(order) / COLUMN))
-    count = math.ceil(len(order) / columns)
+    drawn = as_drawn([c.name for c in metrics.classes], 22)
+    named = sorted(
+        zip(metrics.classes, drawn, strict=True),
+        key=lambda pair: (not pair[0].support, -pair[0].accuracy.value, pair[0].name),
+    )
+    order, names = [c for c, _ in named], [name for _, name in named]
     size, row = (11, 24) if len(order) <= FEW else (10, 16)
-    names = [cut(c.name, 22) for c in order]
-    label, bar = 10 + widest(names, size), 290 if columns == 1 else 205
-    wide = label + bar + 58
+    label, beside = 10 + widest(names, size), 58
+    columns = min(math.ceil(len(order) / COLUMN), int(PAGE / (label + 120 + beside)))
+    count = math.ceil(len(order) / columns)
+    bar = 290 if columns == 1 else min(205, PAGE / columns - label - beside)
+    wide = label + bar + beside
     with style():
         figure = new_figure(columns * wide, 56 + count * row + 26, theme)
         head(
             figure,
             "Accuracy of each class",
-            f"line: 95% interval; dashed: all classes, {metrics.top1.value:.1%}",
+            f"Line: 95% interval; dashed: all classes, {metrics.top1.value:.1%}",
             theme,
         )
         for place in range(columns):
@@ -199,11 +213,13 @@ def confused_pairs(metrics: Metrics, most: int = 12, *, theme: Theme = LIGHT) ->
     """Draw the most frequent mistakes, "true → predicted", as bars with their counts."""
     pairs = metrics.confused(most)
     support = {c.name: c.support for c in metrics.classes}
-    names = [f"{cut(true, 18)} → {cut(predicted, 18)}" for true, predicted, _ in pairs]
+    classes = [c.name for c in metrics.classes]
+    drawn = dict(zip(classes, as_drawn(classes, 18), strict=True))
+    names = [f"{drawn[true]} → {drawn[predicted]}" for true, predicted, _ in pairs]
     label, row, rows = 10 + widest([*names, " " * 20], 11), 24, max(len(pairs), 1)
     with style():
         figure = new_figure(label + 320, 56 + rows * row + 4, theme)
-        head(figure, "Most confused", "true → predicted; count, and share of the true class", theme)
+        head(figure, "Most confused", "True → predicted; count, and share of the true class", theme)
         axes = panel(figure, label, 52, 220, rows * row)
         dress(axes, theme, grid="")
         counts = [n for *_, n in pairs]

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from tinysight.errors import CheckpointError
 from tinysight.evaluation.fitting import Fitting, judge
@@ -16,9 +16,11 @@ from tinysight.evaluation.intervals import wilson
 from tinysight.evaluation.metrics import Metrics
 from tinysight.recipe import Recipe
 from tinysight.run import RunFolder
+from tinysight.training.schedule import factor
 
 __all__ = ["Evaluated", "Gathered", "gather"]
 
+RATES = 300  # points of the learning rate's curve
 MISLEADING = {
     *"\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 }  # turn text around
@@ -66,6 +68,14 @@ class _Environment(BaseModel):
     command: str | None = None
 
 
+class _Diverged(BaseModel):
+    """What diverged.json holds: see `training.loop`."""
+
+    epoch: int
+    steps: list[int] = Field(min_length=2, max_length=2)
+    learning_rate: float
+
+
 @dataclass(frozen=True)
 class Evaluated:
     """One evaluation: its metrics, and cards of right and wrong answers (see gallery.json)."""
@@ -85,6 +95,7 @@ class Gathered:
         data, model, environment: the JSON files of these names; empty where missing.
         epochs: the rows of metrics.csv.
         best, last: the states of the checkpoints; empty where missing.
+        diverged: where the loss left the finite numbers; empty where it did not.
         evaluated: by split; "test" first where both are there.
     """
 
@@ -96,6 +107,7 @@ class Gathered:
     epochs: Sequence[Mapping[str, float]]
     best: Mapping[str, Any]
     last: Mapping[str, Any]
+    diverged: Mapping[str, Any]
     evaluated: Mapping[str, Evaluated]
     test_reads: Sequence[Mapping[str, str]]
 
@@ -103,6 +115,42 @@ class Gathered:
     def main(self) -> Evaluated | None:
         """The evaluation that the report is about: on test, or else on validation."""
         return next(iter(self.evaluated.values()), None)
+
+    @property
+    def switched_on(self) -> tuple[str, ...]:
+        """What of "augmentation" and "dropout" the training of this run had on."""
+        augmentation = any(value for name, value in self.recipe.augment if name != "fill")
+        layers = self.model.get("layers")
+        dropout = (
+            any("Dropout" in layer["kind"] for layer in layers)
+            if layers
+            else bool(self.recipe.model.options.get("dropout"))
+        )
+        found = {"augmentation": augmentation, "dropout": dropout}
+        return tuple(name for name, on in found.items() if on)
+
+    @property
+    def rates(self) -> list[tuple[float, float]]:
+        """Epochs done and the learning rate there, step by step, at most some RATES of them.
+
+        The schedule is a function of the step, so it is computed again; where that is not what
+        metrics.csv has, as with "plateau", which follows the loss, nothing is returned.
+        """
+        whole = all(0 < row["epoch"] <= row["step"] < math.inf for row in self.epochs)
+        if not self.epochs or not whole:
+            return []
+        per_epoch = round(self.epochs[0]["step"] / self.epochs[0]["epoch"])
+        done, total = int(self.epochs[-1]["step"]), per_epoch * self.recipe.epochs
+
+        def rate(step: int) -> float:
+            settings = self.recipe.schedule
+            return self.recipe.optim.lr * factor(settings, step - 1, total, per_epoch)
+
+        for row in self.epochs:
+            if not math.isclose(rate(int(row["step"])), row["learning_rate"], abs_tol=1e-12):
+                return []
+        steps = sorted({*range(1, done + 1, max(1, done // RATES)), done})
+        return [(step / per_epoch, rate(step)) for step in steps]
 
     @property
     def fitting(self) -> Fitting | None:
@@ -120,13 +168,17 @@ class Gathered:
             validation = wilson(round(seen * held_out), held_out)
         if not validation.n:
             return None
-        running = [
-            row["train_accuracy_running"]
-            for row in self.epochs
-            if row["epoch"] == self.best.get("epoch")
-            and math.isfinite(row["train_accuracy_running"])
-        ]
-        return judge(wilson(round(accuracy * n), n), validation, running=next(iter(running), None))
+        kept = [row for row in self.epochs if row["epoch"] == self.best.get("epoch")]
+        running = [row["train_accuracy_running"] for row in kept]
+        losses = [row["train_loss_clean"] for row in [*kept, *self.epochs[-1:]]]
+        return judge(
+            wilson(round(accuracy * n), n),
+            validation,
+            running=next(filter(math.isfinite, running), None),
+            switched_on=self.switched_on,
+            loss=max(filter(math.isfinite, losses), default=None),
+            classes=len(self.data.get("classes") or ()) or None,
+        )
 
 
 def gather(folder: RunFolder) -> Gathered:
@@ -146,6 +198,7 @@ def gather(folder: RunFolder) -> Gathered:
         epochs=folder.metrics(),
         best=_state(folder, "best"),
         last=_state(folder, "last"),
+        diverged=_json(folder, "diverged", _Diverged),
         evaluated={split: e for split, e in found.items() if e is not None},
         test_reads=_readable(folder.test_reads()),
     )

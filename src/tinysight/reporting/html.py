@@ -8,13 +8,14 @@ import json
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from tinysight.evaluation.fitting import OVERFIT_GAP, UNDERFIT_TRAIN
+from tinysight.data import DATASETS
+from tinysight.evaluation.fitting import OVERFIT_GAP, UNDERFIT_TRAIN, WIDEST
 from tinysight.reporting import formats, reading
 from tinysight.reporting.gathering import Evaluated, Gathered, gather
-from tinysight.reporting.plots import MANY, Plot, extremes, plots
-from tinysight.reporting.theme import DARK, LIGHT
+from tinysight.reporting.plots import MANY, NAME, Plot, extremes, plots
+from tinysight.reporting.theme import DARK, LIGHT, cut, drawable
 from tinysight.run import RunFolder, write_atomic
 from tinysight.training.progress import duration
 
@@ -39,7 +40,7 @@ def write_report(folder: RunFolder) -> Path:
     return folder.report_html
 
 
-def _render(run: Gathered, drawn: Mapping[str, Plot], repeat: Sequence[str]) -> str:
+def _render(run: Gathered, drawn: Mapping[str, Plot], repeat: _Repeat) -> str:
     """Fill the template; escaping is on, so that names can hold anything."""
     from jinja2 import Environment, PackageLoader
 
@@ -51,6 +52,7 @@ def _render(run: Gathered, drawn: Mapping[str, Plot], repeat: Sequence[str]) -> 
     )
     environment.filters |= {name: getattr(formats, name) for name in formats.__all__}
     main = run.main
+    classes = [c.name for c in main.metrics.classes] if main else run.data.get("classes") or []
     return environment.get_template("report.html.j2").render(
         run=run,
         main=main,
@@ -59,13 +61,14 @@ def _render(run: Gathered, drawn: Mapping[str, Plot], repeat: Sequence[str]) -> 
         dark=DARK,
         title=run.data.get("title") or run.data.get("name") or run.name,
         many=main is not None and len(main.metrics.classes) > MANY,
+        numbered={i for i, name in enumerate(classes) if not drawable(name)},
         galleries=_galleries(main),
         numbers=list(_numbers(run)),
         splits=list(_splits(run.data)),
         counts=_counts(run.data),
         source=_source(run.data.get("source") or {}),
         fitting=run.fitting,
-        limits={"gap": OVERFIT_GAP, "train": UNDERFIT_TRAIN},
+        limits={"gap": OVERFIT_GAP, "train": UNDERFIT_TRAIN, "widest": WIDEST},
         extremes=extremes(main.metrics) if main else "",
         curves=reading.curves(run.epochs),
         ending=reading.ending(run),
@@ -111,7 +114,7 @@ def _splits(data: Mapping[str, Any]) -> Iterator[tuple[str, int, str]]:
         if few == most:
             spread = f"{few:,} of each class"
         else:
-            rare, common = (classes[counts.index(n)] for n in (few, most))
+            rare, common = (cut(classes[counts.index(n)], NAME) for n in (few, most))
             spread = f"from {few:,} ({rare}) to {most:,} ({common})"
         yield name, split["n"], spread
 
@@ -164,16 +167,46 @@ def _is_base64(text: Any) -> bool:
         return False
 
 
-def _repeat(folder: RunFolder, run: Gathered) -> Sequence[str]:
-    """The command that does the run again; none where its data was in memory."""
+class _Repeat(NamedTuple):
+    """How a run is done again: what to know first, and what to type."""
+
+    remark: str
+    lines: Sequence[str]
+
+
+def _repeat(folder: RunFolder, run: Gathered) -> _Repeat:
+    """The command that does the run again, or Python where no command can."""
     source = run.data.get("source") or {}
     origin = source.get("origin", run.data.get("name"))
+    options = source.get("options") or {}
+    recipe = str(Path(_typed(str(folder.path))) / "recipe.json")
+    whole = "The recipe.json of this run folder is the resolved recipe, complete."
+    test = "test" in run.evaluated
+    train = f"tinysight.train(data, {recipe!r}{', evaluate_test=True' if test else ''})"
     if not isinstance(origin, str):
-        return ()
+        return _Repeat(
+            f"{whole} The data was in memory, as arrays or as a data set; with the same `data`",
+            ("import tinysight", "", train),
+        )
     data = _typed(origin, given=run.environment.get("command") or "")
-    recipe = Path(_typed(str(folder.path))) / "recipe.json"
-    test = " --evaluate-test" if "test" in run.evaluated else ""
-    return (f"tinysight train {shlex.quote(data)} --recipe {shlex.quote(str(recipe))}{test}",)
+    if set(options) <= {"skip_bad"}:
+        words = ["tinysight", "train", data, "--recipe", recipe]
+        words += ["--skip-bad"] * bool(options.get("skip_bad")) + ["--evaluate-test"] * test
+        return _Repeat(f"{whole} On the same machine it gives the same weights:", [_shell(words)])
+    default = type(run.recipe.data)()
+    settings = {k: v for k, v in run.recipe.data if v != getattr(default, k)}
+    given = [f"{k}={v!r}" for k, v in {**options, **settings}.items()]
+    read = f"data = tinysight.load_data({', '.join([repr(data), *given])})"
+    return _Repeat(
+        f"{whole} The data was read in Python, with {' and '.join(options)} of its own. On the "
+        "same machine it gives the same weights:",
+        ("import tinysight", "", read, train),
+    )
+
+
+def _shell(words: Sequence[str]) -> str:
+    """A command line as it is typed; everything printable is quoted where it must be."""
+    return " ".join(map(shlex.quote, words))
 
 
 def _typed(path: str, given: str = "") -> str:
@@ -191,6 +224,8 @@ def _typed(path: str, given: str = "") -> str:
     if as_given:
         return as_given[0]
     here = Path.cwd()
-    if Path(path).is_relative_to(here):
-        return str(Path(path).relative_to(here))
-    return f"path/to/{Path(path).name}"
+    if not Path(path).is_relative_to(here):
+        return f"path/to/{Path(path).name}"
+    short = str(Path(path).relative_to(here))
+    # Neither an option nor the name of a data set.
+    return f"./{short}" if short.startswith("-") or short in DATASETS else short

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +10,7 @@ from tinysight.evaluation.metrics import Metrics
 from tinysight.reporting.theme import (
     LIGHT,
     Theme,
-    cut,
+    as_drawn,
     dress,
     head,
     new_figure,
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["confusion"]
 
 NUMBERED = 20  # up to so many classes the cells show their numbers
+SIDE = 1050  # pixels at most: a hundred classes all named, and no more than a page is wide
 
 
 def confusion(metrics: Metrics, *, normalised: bool = False, theme: Theme = LIGHT) -> Figure:
@@ -43,13 +43,10 @@ def confusion(metrics: Metrics, *, normalised: bool = False, theme: Theme = LIGH
         shown = np.divide(shown, rows, out=np.zeros_like(shown), where=rows > 0)
     k = len(shown)
     few = k <= NUMBERED
-    size, cell = (
-        (11, max(38.0, min(72.0, 320 / k)))
-        if few
-        else (9, min(max(10.5, 1050 / k), 20.0, 2600 / k))
-    )
-    names = [cut(c.name, 20 if few else 16) for c in metrics.classes]
-    label = 10 + widest(names, size)
+    size, cell = (11, max(38.0, min(72.0, 320 / k))) if few else (9, min(20.0, SIDE / k))
+    names = as_drawn([c.name for c in metrics.classes], 20 if few else 16)
+    every = _step((size + 1) / cell)
+    label = 10 + widest(names[::every], size)
     turn = 90 if not few else 45 if label - 10 > cell - 4 else 0  # of the names below, degrees
     below = {90: label, 45: 0.74 * label + 6, 0: 24}[turn]
     above = 52 if few else 42 + label  # where there are many, their names stand above, too
@@ -57,7 +54,10 @@ def confusion(metrics: Metrics, *, normalised: bool = False, theme: Theme = LIGH
     with style():
         figure = new_figure(max(300, label + side + beside), above + side + below + 6, theme)
         what = "share of each true class" if normalised else "counts"
-        head(figure, f"Confusion, {what}", "rows: true class; columns: predicted", theme)
+        said = "Rows: true class; columns: predicted"
+        if every > 1:
+            said += f"; of {k} classes every {every}{'nd' if every == 2 else 'th'} is named"
+        head(figure, f"Confusion, {what}", said, theme)
         axes = panel(figure, label, above, side, side)
         dress(axes, theme, grid="")
         bar = None if few else panel(figure, label + side + 14, above, 10, 240)
@@ -69,7 +69,9 @@ def confusion(metrics: Metrics, *, normalised: bool = False, theme: Theme = LIGH
             annot=_numbers(shown, normalised=normalised) if few else False, fmt="",
             annot_kws={"fontsize": 11}, linewidths=1 if few else 0, linecolor=theme.paper,
         )  # fmt: skip
-        _name_classes(axes, names, cell, size, turn, theme)
+        _name_classes(axes, names, every, size, turn, theme)
+        if not few:
+            _rule(axes, k, max(10, _step(30 / cell)), theme)
         if bar is not None:
             _scale(bar, normalised, theme)
     return figure
@@ -97,11 +99,31 @@ def _numbers(shown: np.ndarray, *, normalised: bool) -> np.ndarray:
     return np.array([[text(v) for v in row] for row in shown], dtype=object)
 
 
+def _step(least: float) -> int:
+    """The smallest of 1, 2, 5, 10, 20, 50 … that is no less than `least`.
+
+    >>> [_step(least) for least in (0.3, 1.2, 2.9, 6)]
+    [1, 2, 5, 10]
+    """
+    ten = 1
+    while True:
+        for step in (ten, 2 * ten, 5 * ten):
+            if step >= least:
+                return step
+        ten *= 10
+
+
+def _rule(axes: Axes, k: int, every: int, theme: Theme) -> None:
+    """Thin lines that lead the eye."""
+    for place in range(every, k, every):
+        axes.axhline(place, color=theme.muted, linewidth=0.4, alpha=0.6)
+        axes.axvline(place, color=theme.muted, linewidth=0.4, alpha=0.6)
+
+
 def _name_classes(
-    axes: Axes, names: list[str], cell: float, size: int, turn: int, theme: Theme
+    axes: Axes, names: list[str], every: int, size: int, turn: int, theme: Theme
 ) -> None:
-    """Class names on the sides; where there are many, also above, and a line every ten."""
-    every = math.ceil(8 / cell)  # beyond some 300 classes there is room for every second name only
+    """Name every so many-th class on the sides and below; where there are many, above as well."""
     at = np.arange(len(names))[::every] + 0.5
     axes.set_yticks(at, names[::every], rotation=0, va="center_baseline")
     axes.set_xticks(
@@ -111,9 +133,6 @@ def _name_classes(
     axes.tick_params(labelcolor=theme.ink, labelsize=size, length=0, pad=4)
     if turn != 90:
         return
-    for place in range(10, len(names), 10):
-        axes.axhline(place, color=theme.muted, linewidth=0.4, alpha=0.6)
-        axes.axvline(place, color=theme.muted, linewidth=0.4, alpha=0.6)
     for x, name in zip(at, names[::every], strict=True):
         axes.annotate(
             name, (x, 1), (0, 4), xycoords=axes.get_xaxis_transform(), textcoords="offset points",

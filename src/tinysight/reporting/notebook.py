@@ -29,7 +29,7 @@ def html(folder: RunFolder) -> str:
     )
     curves = ""
     if run.epochs:
-        svg = to_svg(learning_curves(run.epochs, theme=LIGHT))
+        svg = to_svg(learning_curves(run.epochs, rates=run.rates, theme=LIGHT))
         curves = inline(svg, prefix=f"{run.name}-curves-", label="Learning curves")
     return f"<div style='max-width:60rem'><table>{cells}</table>{curves}</div>"
 

@@ -11,7 +11,7 @@ from tinysight.reporting import figures
 from tinysight.reporting.gathering import Gathered
 from tinysight.reporting.inlining import inline
 from tinysight.reporting.matrix import confusion
-from tinysight.reporting.theme import DARK, LIGHT, UNITS, save, to_svg
+from tinysight.reporting.theme import DARK, LIGHT, UNITS, cut, save, to_svg
 from tinysight.run import RunFolder
 
 if TYPE_CHECKING:
@@ -20,9 +20,10 @@ if TYPE_CHECKING:
     from markupsafe import Markup
     from matplotlib.figure import Figure
 
-__all__ = ["MANY", "Plot", "extremes", "plots"]
+__all__ = ["MANY", "NAME", "Plot", "extremes", "plots"]
 
 MANY = 20  # classes beyond which figures keep their size and scroll, and tables are folded
+NAME = 40  # letters of a class name within a sentence
 
 
 class Plot(NamedTuple):
@@ -57,9 +58,10 @@ def _wanted(run: Gathered) -> Iterator[tuple[str, str, str, Callable[..., Figure
         for name, said in (
             ("loss", "Loss by epoch: training running and clean, and validation."),
             ("accuracy", "Accuracy by epoch: training running and clean, and validation."),
-            ("rate", "Learning rate by epoch."),
+            ("rate", "Learning rate over the epochs."),
         ):
-            draw = partial(figures.learning_curves, run.epochs, [name], best=run.best.get("epoch"))
+            best, rates = run.best.get("epoch"), run.rates
+            draw = partial(figures.learning_curves, run.epochs, [name], best=best, rates=rates)
             yield name, f"curve-{name}", said, draw, False
     if run.main is None:
         return
@@ -89,6 +91,6 @@ def extremes(metrics: Metrics) -> str:
     if best.accuracy.value == worst.accuracy.value:
         return f"Every class is at {best.accuracy.value:.1%}."
     return (
-        f"Best: {best.name}, {best.accuracy.value:.1%}; "
-        f"worst: {worst.name}, {worst.accuracy.value:.1%}."
+        f"Best: {cut(best.name, NAME)}, {best.accuracy.value:.1%}; "
+        f"worst: {cut(worst.name, NAME)}, {worst.accuracy.value:.1%}."
     )

@@ -9,15 +9,42 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinysight.reporting.theme import LIGHT, Theme, cut, head, new_figure, style, widest
+from tinysight.reporting.theme import (
+    LIGHT,
+    Theme,
+    as_drawn,
+    drawable,
+    head,
+    new_figure,
+    style,
+    widest,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["preview"]
+__all__ = ["preview", "spread"]
 
 GAP = 4  # pixels between two pictures
 LINE = 25  # classes in one block
+
+
+def spread(labels: NDArray[np.integer[Any]], most: int = 6) -> NDArray[np.int64]:
+    """Return the position of the first picture of each of at most `most` classes.
+
+    The classes are spread evenly over those that have pictures, the first and the last among
+    them; nothing is drawn at random.
+
+    Args:
+        labels: n, the class of each picture.
+        most: how many, at least 1.
+
+    >>> spread(np.array([2, 0, 0, 1, 4, 3]), most=3)
+    array([1, 0, 4])
+    """
+    found, first = np.unique(labels, return_index=True)
+    at = np.linspace(0, len(found) - 1, min(most, len(found))).round().astype(np.int64)
+    return first[at].astype(np.int64)
 
 
 def preview(
@@ -46,7 +73,7 @@ def preview(
     each = each if blocks == 1 else max(4, each // 2)
     scale = max(1, round((44 if blocks == 1 else 36) / max(h, w)))
     wide, high = w * scale + GAP, h * scale + GAP
-    names = [cut(name, 18) for name in classes]
+    names = as_drawn(classes, 18)
     label = round(14 + widest(names, 11))
     block = label + each * wide + 20
     top = 50
@@ -72,6 +99,8 @@ def preview(
         said = (
             f"{len(images):,} pictures of {w}x{h}, {len(classes)} classes; the first of each class"
         )
+        if not all(map(drawable, classes)):
+            said += "; numbered where no font here has the signs of the name"
         head(figure, "Samples", said, theme)
         for c, name in enumerate(names):
             left, y = (c // lines) * block, top + (c % lines) * high
@@ -83,7 +112,7 @@ def preview(
                 write("no pictures", left + label, y + h * scale / 2, color=theme.muted)
         if augmented:
             write("As training sees them", 0, under + 30, fontsize=12, fontweight="bold")
-            write("left: as it is; right: augmented", 0, under + 50, fontsize=10, color=theme.muted)
+            write("Left: as it is; right: augmented", 0, under + 50, fontsize=10, color=theme.muted)
         for j, row in enumerate(augmented):
             for i, picture in enumerate(row):
                 show(picture, label + i * wide + (12 if i else 0), under + 64 + j * high)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from tinysight.reporting.gathering import Gathered
+from tinysight.training.progress import nats, span
 
 __all__ = ["curves", "ending", "reads"]
 
@@ -37,7 +38,7 @@ def _course(rows: Sequence[Mapping[str, float]]) -> str:
     if turned:
         return (
             f"Validation loss was lowest in epoch {int(lowest['epoch'])} "
-            f"({lowest['validation_loss']:.3f}) and has risen to {last['validation_loss']:.3f} "
+            f"({nats(lowest['validation_loss'])}) and has risen to {nats(last['validation_loss'])} "
             "while the training loss still fell: the model grows surer of its mistakes."
         )
     late = max(1, len(rows) // 5)
@@ -58,6 +59,19 @@ def ending(run: Gathered) -> str:
     """Say how the training ended where that is not simply its end; else return ""."""
     done, planned = len(run.epochs), run.recipe.epochs
     stopped = run.last.get("stopped")
+    if run.diverged:
+        first, last = run.diverged["steps"]
+        kept = (
+            "The checkpoints hold the epochs before."
+            if run.last
+            else "No epoch was complete, so there are no weights to evaluate or to predict with."
+        )
+        return (
+            f"Stopped: the loss became non-finite at {span(first, last)} (epoch "
+            f"{run.diverged['epoch']}), at a learning rate of {run.diverged['learning_rate']:.3g}; "
+            f"{done} of {planned} epochs were completed. {kept} "
+            "A lower optim.lr, or optim.clip=1, may hold it."
+        )
     if stopped == "interrupted":
         return (
             f"Interrupted: {done} of {planned} epochs were completed. These are its results so far."

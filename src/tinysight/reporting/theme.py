@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import io
 import unicodedata
-import warnings
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +28,9 @@ __all__ = [
     "MARGIN",
     "UNITS",
     "Theme",
+    "as_drawn",
     "cut",
+    "drawable",
     "dress",
     "head",
     "new_figure",
@@ -93,25 +96,54 @@ DARK = Theme(
     heat=("#1a2027", "#123a5e", "#1b62a0", "#4b9ad9", "#a3d0f5", "#eaf5ff"),
 )
 
-# Scripts that DejaVu lacks; whichever of these the machine has are asked in this order.
+# For the scripts that DejaVu lacks; whichever of these the machine has are asked in this order.
 OTHER_SCRIPTS = (
     "Noto Sans CJK SC",
+    "Noto Sans CJK TC",
     "Noto Sans CJK JP",
+    "Noto Sans CJK KR",
+    "Noto Sans SC",
+    "Noto Sans TC",
+    "Noto Sans JP",
+    "Noto Sans KR",
+    "Source Han Sans SC",
+    "Source Han Sans JP",
+    "WenQuanYi Zen Hei",
+    "WenQuanYi Micro Hei",
+    "Droid Sans Fallback",
+    "IPAGothic",
+    "NanumGothic",
     "PingFang SC",
+    "Hiragino Sans",
+    "Hiragino Sans GB",
+    "Apple SD Gothic Neo",
     "Microsoft YaHei",
+    "SimHei",
+    "Yu Gothic",
+    "MS Gothic",
+    "Malgun Gothic",
+    "Noto Sans Devanagari",
+    "Noto Sans Thai",
     "Arial Unicode MS",
+    "Noto Emoji",
 )
+
+
+def _families() -> tuple[str, ...]:
+    """The fonts that figures are drawn with: each sign in the first that has it."""
+    from matplotlib.font_manager import fontManager
+
+    installed = set(fontManager.get_font_names())
+    return ("DejaVu Sans", *(f for f in OTHER_SCRIPTS if f in installed))
 
 
 @contextmanager
 def style() -> Iterator[None]:
     """Draw with our settings inside the block; leave matplotlib as found."""
     import matplotlib
-    from matplotlib.font_manager import fontManager
 
-    installed = set(fontManager.get_font_names())
     settings: Any = {
-        "font.family": ["DejaVu Sans", *(f for f in OTHER_SCRIPTS if f in installed), "sans-serif"],
+        "font.family": [*_families(), "sans-serif"],
         "font.sans-serif": ["DejaVu Sans", "Arial", "Helvetica"],
         "font.size": 11,
         "text.parse_math": False,  # a class may be called $x$
@@ -119,8 +151,7 @@ def style() -> Iterator[None]:
         "svg.hashsalt": "tinysight",  # ids that do not differ from call to call
         "axes.unicode_minus": True,
     }
-    with matplotlib.rc_context(settings), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+    with matplotlib.rc_context(settings):
         yield
 
 
@@ -172,19 +203,58 @@ def cut(name: str, most: int) -> str:
     return shown if len(shown) <= most else shown[: most - 1].rstrip() + "…"
 
 
+def drawable(name: str) -> bool:
+    """Say whether the fonts of this machine have every sign of a name."""
+    signs = _signs(_files(_families()))
+    return all(ord(c) in signs for c in cut(name, len(name)))
+
+
+def as_drawn(names: Sequence[str], most: int) -> list[str]:
+    """Return class names as they are drawn, cut to so many characters.
+
+    Names that would be the same are cut in the middle instead. A name that no font here can draw
+    is replaced by the number of its class, from 0.
+    """
+    short = [cut(name, most) for name in names]
+    same = {name for name, n in Counter(short).items() if n > 1}
+    half = most // 2
+    found = []
+    for number, (name, drawn) in enumerate(zip(names, short, strict=True)):
+        if not drawable(name):
+            found.append(f"class {number}")
+        elif drawn in same:
+            whole = cut(name, len(name))
+            found.append(f"{whole[: most - half - 1].rstrip()}…{whole[-half:].lstrip()}")
+        else:
+            found.append(drawn)
+    return found
+
+
 def widest(names: Iterable[str], size: float) -> float:
     """Return the width in pixels of the longest of these names at a type size."""
-    from matplotlib.font_manager import findfont, get_font
+    from matplotlib.font_manager import get_font
 
-    font = get_font(findfont("DejaVu Sans"))
+    font = get_font(list(_files(_families())))
     font.set_size(size, UNITS)
     longest = 0.0
-    with style():
-        for name in names:
-            font.set_text(name)
-            broad = sum(unicodedata.east_asian_width(c) in "WF" for c in name)  # not in DejaVu
-            longest = max(longest, font.get_width_height()[0] / 64 + 0.4 * size * broad)
+    for name in names:
+        font.set_text(name)
+        longest = max(longest, font.get_width_height()[0] / 64)
     return longest
+
+
+def _files(families: tuple[str, ...]) -> tuple[str, ...]:
+    from matplotlib.font_manager import findfont
+
+    return tuple(findfont(family) for family in families)
+
+
+@cache
+def _signs(files: tuple[str, ...]) -> frozenset[int]:
+    """The code points that these font files have."""
+    from matplotlib.font_manager import get_font
+
+    return frozenset(code for file in files for code in get_font(file).get_charmap())
 
 
 def to_svg(figure: Figure) -> str:

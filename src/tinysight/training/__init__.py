@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import torch
 from tinysight.data.dataset import SPLITS, DataSet
 from tinysight.data.statistics import mean_and_deviation
 from tinysight.errors import RecipeError
+from tinysight.evaluation.intervals import wilson
 from tinysight.machine import Precision, choose_device, choose_precision, environment
 from tinysight.models import build
 from tinysight.models.describe import Description, describe
@@ -18,10 +21,13 @@ from tinysight.models.restore import warm_start
 from tinysight.recipe import Recipe
 from tinysight.run import RunFolder, write_atomic
 from tinysight.training.batches import steps
-from tinysight.training.loop import fit
+from tinysight.training.loop import clean_pictures, fit
 from tinysight.training.progress import Progress
+from tinysight.training.signals import StopRequest
 
 __all__ = ["Plan", "Progress", "plan", "train"]
+
+COLUMNS = 100  # of a terminal
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,18 +47,22 @@ class Plan:
     def __str__(self) -> str:
         d, r, h = self.data, self.recipe, self.data.shape
         sizes = ", ".join(f"{len(s):,} {n}" for n in SPLITS if (s := d.split(n)) is not None)
-        optim = f"{r.optim.name} {r.optim.lr:g} {r.schedule.name}"
-        lines = [
-            f"data    {d.title}: {sizes}; {h[0]}x{h[1]}x{h[2]}, {len(d.classes)} classes",
-            f"model   {r.model.name}: {self.table.parameters:,} parameters, "
+        per_epoch, clean = steps(len(d.train), r.batch_size), clean_pictures(d)
+        lines = {
+            "data": f"{d.title}: {sizes}; {h[0]}x{h[1]}x{h[2]}, {len(d.classes)} classes",
+            "model": f"{r.model.name}: {self.table.parameters:,} parameters, "
             f"{self.table.flops / 1e6:,.1f} MFLOPs a picture; {self.model.note}",
-            f"plan    recipe {r.name}: {r.epochs} epochs of "
-            f"{steps(len(d.train), r.batch_size)} steps, "
-            f"batch {r.batch_size}, {optim}, seed {r.seed}",
-            f"machine {self.device.type}, {torch.get_num_threads()} threads, "
+            "plan": f"recipe {r.name}: {_count(r.epochs, 'epoch')} of "
+            f"{_count(per_epoch, 'step')}, batch {r.batch_size}, {r.optim.name} {r.optim.lr:g} "
+            f"{r.schedule.name}, seed {r.seed}",
+            "score": f"validation accuracy of {_count(len(d.validation), 'picture')}, "
+            f"{_within(len(d.validation))} (95%); clean training accuracy of {clean:,}, "
+            f"{_within(clean)}",
+            "machine": f"{self.device.type}, {_count(torch.get_num_threads(), 'thread')}, "
             f"{self.precision.name}: {self.precision.why}",
-        ]
-        return "\n".join(lines + [f"note    {note}" for note in self.notes])
+        }
+        notes = [("note", note) for note in self.notes]
+        return "\n".join(_wrapped(name, said) for name, said in [*lines.items(), *notes])
 
 
 def plan(data: DataSet, recipe: Recipe, *, device: str = "auto") -> Plan:
@@ -78,6 +88,7 @@ def plan(data: DataSet, recipe: Recipe, *, device: str = "auto") -> Plan:
         start = RunFolder.open(recipe.init)
         notes += [warm_start(model, start), *_strangers(start, data)]
     table = describe(model, data.shape)
+    _check_statistics(recipe, len(data.train), table)
     return Plan(data, recipe, model, table, mean, deviation, place, precision, tuple(notes))
 
 
@@ -89,21 +100,24 @@ def train(ready: Plan, *, out: str | Path | None = None, progress: Progress) -> 
         Diverged, Interrupted: see `loop.fit`.
     """
     data, recipe = ready.data, ready.recipe
-    folder = RunFolder.create(f"{data.name}-{recipe.name}", out)
-    write_atomic(folder.path / "recipe.json", recipe.to_json())
-    folder.write_json("data", _data(ready))
-    folder.write_json("model", ready.table.to_dict())
-    folder.write_json("environment", environment(ready.device, ready.precision))
-    fit(
-        ready.model,
-        data,
-        recipe,
-        folder,
-        mean=ready.mean,
-        device=ready.device,
-        precision=ready.precision,
-        progress=progress,
-    )
+    # From before the folder is there, so that a signal never leaves one that is half made.
+    with StopRequest() as stop:
+        folder = RunFolder.create(f"{data.name}-{recipe.name}", out)
+        write_atomic(folder.path / "recipe.json", recipe.to_json())
+        folder.write_json("data", _data(ready))
+        folder.write_json("model", ready.table.to_dict())
+        folder.write_json("environment", environment(ready.device, ready.precision))
+        fit(
+            ready.model,
+            data,
+            recipe,
+            folder,
+            mean=ready.mean,
+            device=ready.device,
+            precision=ready.precision,
+            progress=progress,
+            stop=stop,
+        )
     return folder
 
 
@@ -118,6 +132,46 @@ def _check(recipe: Recipe, data: DataSet) -> None:
             f"loss.class_weights has {len(weights)} weights, "
             f"the data set {len(data.classes)} classes"
         )
+
+
+def _check_statistics(recipe: Recipe, n: int, table: Description) -> None:
+    """Refuse batches of one picture where a batch norm would see one value a channel of them.
+
+    Raises:
+        RecipeError: there are such batches and such a layer.
+    """
+    count = steps(n, recipe.batch_size)
+    if n // count > 1:
+        return
+    for layer in table.layers:
+        if layer.kind.startswith("BatchNorm") and math.prod(layer.output[1:]) == 1:
+            raise RecipeError(
+                f"batch_size ({recipe.batch_size}) leaves a batch of one of the {n} training "
+                f"pictures, of which {layer.name} sees one value a channel and cannot take a "
+                "deviation; use another batch_size, larger pictures or a model without batch norm"
+            )
+
+
+def _count(n: int, thing: str) -> str:
+    return f"{n:,} {thing}" if n == 1 else f"{n:,} {thing}s"
+
+
+def _within(n: int) -> str:
+    """How far off an accuracy of n pictures may be: half its interval where that is widest."""
+    half = wilson(n // 2, n)
+    return f"within {50 * (half.high - half.low):.1f} points"
+
+
+def _wrapped(name: str, said: str) -> str:
+    """A line under its name, in as many as it takes to stay within COLUMNS."""
+    return textwrap.fill(
+        said,
+        COLUMNS,
+        initial_indent=f"{name:<8}",
+        subsequent_indent=8 * " ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _strangers(start: RunFolder, data: DataSet) -> list[str]:

@@ -22,14 +22,14 @@ from tinysight.run import RunFolder
 from tinysight.training.averaging import Average
 from tinysight.training.batches import order, steps
 from tinysight.training.optim import optimiser
-from tinysight.training.progress import Progress
+from tinysight.training.progress import Progress, span
 from tinysight.training.schedule import Plateau, factor
 from tinysight.training.signals import StopRequest
 
-__all__ = ["class_weights", "fit"]
+__all__ = ["class_weights", "clean_pictures", "fit"]
 
 LOOK_EVERY = 20  # steps between two looks at the loss, which on a GPU make the host wait
-LOOK_SECONDS = 0.5  # on a CPU
+SHOW_SECONDS = 0.5  # between two steps that are shown, on a CPU
 CLEAN_AT_MOST = 2_500  # training pictures on which the clean accuracy is measured each epoch
 
 
@@ -43,6 +43,7 @@ def fit(
     device: torch.device,
     precision: Precision,
     progress: Progress,
+    stop: StopRequest,
 ) -> None:
     """Train `model` by `recipe` and leave metrics.csv and the checkpoints in the run folder.
 
@@ -57,16 +58,18 @@ def fit(
 
     Args:
         mean: the train split's mean a channel, as a fraction; it fills what is erased.
+        stop: entered; where it was asked before, the training ends after its first step.
 
     Raises:
-        Diverged: the loss is no longer finite; the last good checkpoint stands.
+        Diverged: the loss is no longer finite; the last good checkpoint stands, and
+            diverged.json says where it was.
         Interrupted: SIGINT or SIGTERM came; the last checkpoint holds the step it came at.
     """
     started = time.perf_counter()
     n, classes = len(data.train), len(data.classes)
     train = _on(data.train, device)
     validation = _on(data.validation, device)
-    clean = _sample(train, min(len(validation), CLEAN_AT_MOST), seed=recipe.seed)
+    clean = _sample(train, clean_pictures(data), seed=recipe.seed)
     weights = class_weights(recipe.loss, data.train.counts(classes), device)
 
     model = model.to(device)
@@ -77,8 +80,8 @@ def fit(
     mixing = recipe.augment.mixup > 0 or recipe.augment.cutmix > 0
     per_epoch = steps(n, recipe.batch_size)
     total = per_epoch * recipe.epochs
-    step = best_epoch = risen_epoch = 0
-    looked = started
+    step = looked = best_epoch = risen_epoch = 0
+    shown = started
     best = (-1.0, -math.inf)
     rate = recipe.optim.lr
 
@@ -95,8 +98,22 @@ def fit(
         state |= {k: row.get(k) for k in kept}
         folder.save_checkpoint(tags, measured.state_dict(), state)
 
+    def diverged(epoch: int, first: int) -> Diverged:
+        """Record and return the end of a training whose loss broke at the step `first` or since."""
+        said = {"epoch": epoch, "steps": [first, step], "learning_rate": rate}
+        folder.write_json("diverged", said)
+        kept = (
+            f"the checkpoints of {folder.path} hold the epochs before"
+            if best_epoch
+            else "no epoch was complete, so nothing was saved"
+        )
+        return Diverged(
+            f"the loss became non-finite at {span(first, step)} (epoch {epoch}), learning rate "
+            f"{rate:.3g}; {kept}. Try a lower optim.lr, or optim.clip=1"
+        )
+
     cuda = [device] if device.type == "cuda" else []
-    with StopRequest() as stop, torch.random.fork_rng(cuda), progress.training(total):
+    with torch.random.fork_rng(cuda), progress.training(total):
         for epoch in range(1, recipe.epochs + 1):
             model.train()
             tally = _Tally(device)
@@ -138,12 +155,14 @@ def fit(
                 tally.add(logits, labels)
 
                 # On a CPU looking costs nothing; a GPU would have to be waited for.
-                waits = device.type == "cpu" and time.perf_counter() - looked > LOOK_SECONDS
-                if waits or step % LOOK_EVERY == 0 or step % per_epoch == 0:
-                    looked = time.perf_counter()
+                due = bool(stop.signal) or step % LOOK_EVERY == 0 or step % per_epoch == 0
+                if due or device.type == "cpu":
                     if not tally.finite():
-                        raise Diverged(_diverged(step, epoch, rate, folder, best_epoch))
-                    speed = tally.n / (time.perf_counter() - epoch_started)
+                        raise diverged(epoch, looked + 1)
+                    looked = step
+                if due or (device.type == "cpu" and time.perf_counter() - shown > SHOW_SECONDS):
+                    shown = time.perf_counter()
+                    speed = tally.n / (shown - epoch_started)
                     progress.step(step, epoch, tally.loss(), tally.accuracy(), speed)
                 if stop.signal:
                     save(("last",) if best_epoch else ("last", "best"), epoch, {}, "interrupted")
@@ -155,7 +174,7 @@ def fit(
                 measured, validation.images, validation.labels
             )
             if not math.isfinite(clean_loss + validation_loss):
-                raise Diverged(_diverged(step, epoch, rate, folder, best_epoch))
+                raise diverged(epoch, step)
             plateau.see(validation_loss)
             row = {
                 "epoch": epoch,
@@ -191,6 +210,11 @@ def fit(
                     f"the best is epoch {best_epoch}"
                 )
                 break
+
+
+def clean_pictures(data: DataSet) -> int:
+    """Return how many training pictures the clean accuracy is measured on."""
+    return min(len(data.validation), len(data.train), CLEAN_AT_MOST)
 
 
 def class_weights(settings: Loss, counts: list[int], device: torch.device) -> Tensor | None:
@@ -270,16 +294,4 @@ def _interrupted(number: signal.Signals, step: int, epoch: int, folder: RunFolde
         f"stopped by {number.name} in epoch {epoch} at step {step}; the weights are saved in "
         f"{folder.path}: evaluate, predict and report take the best so far",
         128 + number,
-    )
-
-
-def _diverged(step: int, epoch: int, rate: float, folder: RunFolder, best_epoch: int) -> str:
-    kept = (
-        f"the checkpoints of {folder.path} hold the epochs before"
-        if best_epoch
-        else "no epoch was complete, so nothing was saved"
-    )
-    return (
-        f"the loss is not finite in epoch {epoch}, at step {step} or up to {LOOK_EVERY} before it, "
-        f"learning rate {rate:.3g}; {kept}. Try a lower optim.lr, or optim.clip=1"
     )

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, TaskID, TextColumn
 from rich.progress import Progress as Bars
 
-__all__ = ["Progress", "duration"]
+__all__ = ["Progress", "duration", "nats", "span"]
 
 FIRST_ESTIMATE = 3.0  # seconds of steps before the expected time is said
 LINE_EVERY = 30.0  # seconds between two lines within an epoch, where there is no terminal
@@ -44,7 +44,7 @@ class Progress:
         if not self.console.is_terminal:
             yield
             return
-        columns = (BarColumn(bar_width=24), TextColumn("{task.description}"))
+        columns = (BarColumn(bar_width=10), TextColumn("{task.description}"))
         with Bars(*columns, console=self.console, transient=True) as self._bars:
             self._task = self._bars.add_task("starting", total=total)
             try:
@@ -81,9 +81,8 @@ class Progress:
             self._expected = True
             self.say(f"expected: about {duration(left)} more")
         text = (
-            f"epoch {epoch}  step {step}/{self._total}  loss {loss:.3f}  "
-            f"accuracy {accuracy:.1%}{self._validation}  {speed:,.0f} pictures/s  "
-            f"{duration(left)} left"
+            f"epoch {epoch}  step {step}/{self._total}  loss {nats(loss)}  "
+            f"train {accuracy:.1%}{self._validation}  {speed:,.0f} img/s  {duration(left)} left"
         )
         if self._bars is not None:
             self._bars.update(self._task, completed=step, description=text)
@@ -92,15 +91,18 @@ class Progress:
             self.say(text)
 
     def epoch(self, row: Mapping[str, float], *, better: bool) -> None:
-        """Print an epoch's line; `better` marks a new best."""
+        """Print an epoch's line; `better` marks a new best.
+
+        What n and interval its accuracies have is said once, by the plan.
+        """
         self._line_at = time.perf_counter()
         self._validation = f"  validation {row['validation_accuracy']:.1%}"
+        running, clean = row["train_accuracy_running"], row["train_accuracy_clean"]
         self.say(
-            f"epoch {row['epoch']:>3.0f}  loss {row['train_loss_running']:.3f}  "
-            f"accuracy {row['train_accuracy_running']:.1%} running, "
-            f"{row['train_accuracy_clean']:.1%} clean  "
-            f"validation {row['validation_accuracy']:.2%}{' (best)' if better else '       '}  "
-            f"{row['pictures_per_second']:,.0f} pictures/s  {duration(row['seconds'])}"
+            f"epoch {row['epoch']:>3.0f}  loss {nats(row['train_loss_running'])}  "
+            f"train {running:5.1%}, clean {clean:5.1%}  "
+            f"validation {row['validation_accuracy']:6.2%} {'best' if better else '    '}  "
+            f"{row['pictures_per_second']:,.0f} img/s  {duration(row['seconds'])}"
         )
 
 
@@ -133,3 +135,21 @@ def duration(seconds: float) -> str:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def nats(loss: float) -> str:
+    """Return a cross-entropy as people read it.
+
+    >>> nats(0.10449), nats(23410635329425760.0)
+    ('0.104', '2.34e+16')
+    """
+    return f"{loss:.3f}" if loss < 1000 else f"{loss:.3g}"
+
+
+def span(first: int, last: int) -> str:
+    """Return which step, or between which steps, something happened.
+
+    >>> span(7, 7), span(21, 40)
+    ('step 7', 'a step from 21 to 40')
+    """
+    return f"step {last}" if first == last else f"a step from {first} to {last}"

@@ -7,7 +7,6 @@ single rename, so that at every moment each checkpoint is complete: the old or t
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import hashlib
 import io
@@ -15,25 +14,28 @@ import json
 import math
 import os
 import re
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import BaseModel
 
-from tinysight.errors import CheckpointError, ResourceError, UsageError, unknown
+from tinysight.errors import CheckpointError, RecipeError, ResourceError, UsageError, unknown
 from tinysight.recipe import Recipe
+from tinysight.run import forms
+from tinysight.run.files import is_there, read_text, why, write_atomic
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["Checkpoint", "RunFolder", "write_atomic"]
+__all__ = ["Checkpoint", "RunFolder"]
 
 CHECKPOINT_FORMAT = 1
-WINDOWS = os.name == "nt"
+
+# Of recipe.json, which `train` writes out in full; later versions may add fields.
+ALWAYS = {"data", "epochs", "format", "model", "name", "seed"}
 
 # Of metrics.csv. What reads it counts on these; more are welcome.
 COLUMNS = (
@@ -49,97 +51,6 @@ COLUMNS = (
     "pictures_per_second",
     "seconds",
 )
-
-
-def write_atomic(path: Path, content: bytes | str) -> None:
-    """Write a file so that a reader sees the old content or the new, never a part.
-
-    Raises:
-        ResourceError: the disk or the folder does not take it; the old content stands.
-    """
-    raw = content.encode() if isinstance(content, str) else content
-    temporary = path.parent / f".{path.name[:40]}.{secrets.token_hex(4)}"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("xb") as file:
-            file.write(raw)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        if not WINDOWS:  # where a folder cannot be opened
-            folder = os.open(path.parent, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
-    except (OSError, ValueError) as error:  # ValueError: a path with a zero byte
-        with contextlib.suppress(OSError, ValueError):
-            temporary.unlink()
-        raise ResourceError(f"cannot write {path}: {_why(error)}") from None
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-def _why(error: OSError | ValueError) -> str:
-    return getattr(error, "strerror", None) or str(error)
-
-
-class _Split(BaseModel):
-    n: int = Field(ge=0)
-    counts: list[Annotated[int, Field(ge=0)]]
-    digest: str
-
-
-class _Data(BaseModel):
-    """What data.json must hold; whatever else it holds is nobody's concern."""
-
-    name: str
-    title: str
-    classes: list[str] = Field(min_length=1)
-    shape: list[Annotated[int, Field(gt=0)]] = Field(min_length=3, max_length=3)
-    splits: dict[str, _Split | None]
-    fingerprints: dict[str, str]
-    split_seed: int
-    mean: list[Annotated[float, Field(allow_inf_nan=False)]]
-    deviation: list[Annotated[float, Field(allow_inf_nan=False, ge=0)]]
-    source: dict[str, Any]
-
-    @model_validator(mode="after")
-    def _sizes_agree(self) -> Self:
-        channels, classes = self.shape[2], len(self.classes)
-        if not len(self.mean) == len(self.deviation) == channels:
-            raise ValueError(
-                f"mean and deviation must have a value for each of {channels} channels"
-            )
-        for name, split in self.splits.items():
-            if split is not None and len(split.counts) != classes:
-                raise ValueError(f"splits.{name}.counts must have {classes} counts, one a class")
-        return self
-
-
-class _State(BaseModel):
-    epoch: int | None = None
-    train_accuracy_clean: float | None = None
-    train_clean_n: int | None = None
-    validation_accuracy: float | None = None
-    seconds: float | None = None
-    stopped: str | None = None
-    peak_memory_bytes: int | None = None
-
-
-class _Read(BaseModel):
-    by: str
-    at: str
-
-
-class _Manifest(BaseModel):
-    """What checkpoints/<tag>.json must hold."""
-
-    files: dict[str, Annotated[str, Field(pattern="^[0-9a-f]{64}$")]] = Field(
-        min_length=1, max_length=1
-    )
-    state: _State
 
 
 @dataclass(frozen=True)
@@ -189,6 +100,8 @@ class RunFolder:
         """
         if out is None:
             return
+        if not isinstance(out, str | os.PathLike) or not os.fspath(out):
+            raise UsageError(f"out must be the path of a new or empty folder, got {out!r}")
         path = Path(out)
         try:
             if path.is_file():
@@ -210,6 +123,8 @@ class RunFolder:
             try:
                 if (path / "recipe.json").is_file():
                     return cls(path)
+                if (path / "data.json").is_file():
+                    raise CheckpointError(f"{path / 'recipe.json'} is missing: no whole run")
             except PermissionError:
                 raise CheckpointError(f"{path} cannot be read: Permission denied") from None
             except OSError:  # a name that no file system takes
@@ -249,7 +164,7 @@ class RunFolder:
 
     def has_json(self, name: str) -> bool:
         """Say whether there is a `<name>.json`, readable or not."""
-        return _is_there(self.path / f"{name}.json")
+        return is_there(self.path / f"{name}.json")
 
     def read_json(self, name: str, form: type[BaseModel] | None = None) -> Any:
         """Read `<name>.json`; with a `form`, its fields and their types are checked.
@@ -259,11 +174,11 @@ class RunFolder:
         """
         path = self.path / f"{name}.json"
         try:
-            value = json.loads(_text(path))
+            value = json.loads(read_text(path))
         except (ValueError, RecursionError) as error:
             raise CheckpointError(f"{path} is not JSON: {error}") from None
         if form is not None:
-            _check(path, value, form)
+            forms.check(path, value, form)
         return value
 
     def data(self) -> dict[str, Any]:
@@ -272,7 +187,7 @@ class RunFolder:
         Raises:
             CheckpointError: missing or damaged.
         """
-        return self.read_json("data", _Data)
+        return self.read_json("data", forms.Data)
 
     def state(self, tag: str) -> dict[str, Any]:
         """Read the state of a checkpoint ("last" or "best") without its weights.
@@ -283,8 +198,21 @@ class RunFolder:
         return self._manifest(tag)["state"]
 
     def recipe(self) -> Recipe:
-        """Return the run's recipe."""
-        return Recipe.from_json(self.path / "recipe.json")
+        """Return the run's recipe.
+
+        Raises:
+            CheckpointError: missing or damaged.
+        """
+        path, fields = self.path / "recipe.json", self.read_json("recipe")
+        if not isinstance(fields, dict) or not fields.keys() >= ALWAYS:
+            raise CheckpointError(
+                f"{path} is damaged: a recipe written out in full is expected, with "
+                f"{', '.join(sorted(ALWAYS))}"
+            )
+        try:
+            return Recipe(**fields)
+        except RecipeError as error:
+            raise CheckpointError(f"{path} is damaged: {error}") from None
 
     def append_metrics(self, row: Mapping[str, Any]) -> None:
         """Add a row to metrics.csv; the first row's keys are the columns.
@@ -292,7 +220,7 @@ class RunFolder:
         Raises:
             ResourceError: it cannot be written; the rows before stand.
         """
-        old = _text(self.metrics_csv) if _is_there(self.metrics_csv) else ""
+        old = read_text(self.metrics_csv) if is_there(self.metrics_csv) else ""
         new = io.StringIO(newline="")
         writer = csv.DictWriter(new, fieldnames=list(row))
         if not old:
@@ -308,9 +236,9 @@ class RunFolder:
         Raises:
             CheckpointError: it is not readable, lacks columns, or has a row that is none.
         """
-        if not _is_there(self.metrics_csv):
+        if not is_there(self.metrics_csv):
             return []
-        text = _text(self.metrics_csv)
+        text = read_text(self.metrics_csv)
         reader = csv.DictReader(io.StringIO(text, newline=""))
         try:
             lines, columns = list(reader), reader.fieldnames or []
@@ -368,7 +296,7 @@ class RunFolder:
         except FileNotFoundError:
             raise CheckpointError(f"{file} is missing; {path} names it") from None
         except (OSError, ValueError) as error:
-            raise CheckpointError(f"{file} cannot be read: {_why(error)}") from None
+            raise CheckpointError(f"{file} cannot be read: {why(error)}") from None
         found = hashlib.sha256(raw).hexdigest()
         if found != expected:
             raise CheckpointError(
@@ -387,7 +315,7 @@ class RunFolder:
                 f"{path} has format {manifest.get('format')!r}; "
                 f"this version reads {CHECKPOINT_FORMAT}"
             )
-        _check(path, manifest, _Manifest)
+        forms.check(path, manifest, forms.Manifest)
         return manifest
 
     def count_test_read(self, by: str) -> int:
@@ -405,7 +333,7 @@ class RunFolder:
                 file.write(json.dumps(read).encode() + b"\n")
                 os.fsync(file.fileno())
         except OSError as error:
-            raise ResourceError(f"cannot write {path}: {_why(error)}") from None
+            raise ResourceError(f"cannot write {path}: {why(error)}") from None
         return len(self.test_reads())
 
     def test_reads(self) -> list[dict[str, str]]:
@@ -416,59 +344,18 @@ class RunFolder:
         """
         path = self._test_reads
         reads = []
-        for at, line in enumerate(_text(path).splitlines() if _is_there(path) else [], 1):
+        for at, line in enumerate(read_text(path).splitlines() if is_there(path) else [], 1):
             try:
                 read = json.loads(line)
             except (ValueError, RecursionError) as error:
                 raise CheckpointError(f"{path}: line {at} is not JSON: {error}") from None
-            _check(path, read, _Read)
+            forms.check(path, read, forms.Read)
             reads.append(read)
         return reads
 
     @property
     def _test_reads(self) -> Path:
         return self.path / "evaluation" / "test_reads.jsonl"
-
-
-def _is_there(path: Path) -> bool:
-    """Whether there is such a file; one that may not be looked at is, and reading it says why."""
-    try:
-        path.stat()
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    except OSError:
-        return True
-    return True
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_bytes().decode()
-    except FileNotFoundError:
-        raise CheckpointError(f"{path} is missing") from None
-    except UnicodeDecodeError as error:
-        raise CheckpointError(
-            f"{path} is damaged: no UTF-8 text, first at byte {error.start:,}"
-        ) from None
-    except OSError as error:
-        raise CheckpointError(f"{path} cannot be read: {_why(error)}") from None
-
-
-def _check(path: Path, value: Any, form: type[BaseModel]) -> None:
-    """Refuse what came from a JSON file and has not the fields of a form, or of other types."""
-    if not isinstance(value, dict):
-        raise CheckpointError(
-            f"{path} is damaged: a JSON object expected, {type(value).__name__} found"
-        )
-    # Names of files may hold halves of surrogate pairs, which pydantic refuses.
-    raw = json.dumps(value, ensure_ascii=False).encode(errors="replace")
-    try:
-        form.model_validate_json(raw, strict=True)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        said = first["msg"].removeprefix("Value error, ").replace("Input should", "must")
-        raise CheckpointError(f"{path} is damaged: {where} {said}".replace(":  ", ": ")) from None
 
 
 def _taken(path: Path) -> UsageError:

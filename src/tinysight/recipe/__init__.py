@@ -1,0 +1,187 @@
+"""A recipe: everything that decides what a training computes, as one frozen value.
+
+A recipe is plain data. `override` returns a changed copy, `to_json` and `from_json` carry it to
+disk and back, and what is on disk repeats the run. What does not change the result (where to
+write, which device, how to show progress) is no part of it.
+
+parts.py      the groups of fields: model, data, augment, optim, schedule, loss
+refusals.py   what is said of a field or a value that is refused
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import Field, ValidationError, model_validator
+
+from tinysight.errors import RecipeError
+from tinysight.recipe.parts import Augment, Data, Loss, Model, Optim, Part, Schedule
+from tinysight.recipe.refusals import refusal, unknown_field
+
+__all__ = ["Augment", "Data", "Facts", "Loss", "Model", "Optim", "Recipe", "Schedule"]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a recipe may adapt to in a data set; the defaults are CIFAR-10's.
+
+    Attributes:
+        pictures: in the training split.
+        mirror: whether a left-right mirrored picture keeps its class, as digits do not.
+    """
+
+    pictures: int = 45_000
+    mirror: bool = True
+
+
+class Recipe(Part):
+    """A whole training. `tinysight.RECIPES` has ready ones.
+
+    >>> recipe = Recipe(name="mine", epochs=2).override("optim.lr", 0.2)
+    >>> recipe.optim.lr
+    0.2
+    >>> Recipe.from_json(recipe.to_json()) == recipe
+    True
+    """
+
+    format: Literal[1] = Field(default=1, description="version of this file's layout")
+    name: str = Field(
+        default="custom", min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+    )
+    epochs: int = Field(default=10, ge=1, le=100_000)
+    batch_size: int = Field(default=256, ge=1, le=65_536)
+    seed: int = Field(default=0, ge=0, lt=2**63, description="of weights, order and augmentation")
+    model: Model = Model()
+    data: Data = Data()
+    augment: Augment = Augment()
+    optim: Optim = Optim()
+    schedule: Schedule = Schedule()
+    loss: Loss = Loss()
+    ema: float = Field(
+        default=0.0, ge=0, lt=1, description="decay a step of the averaged weights; 0: off"
+    )
+    patience: int | None = Field(
+        default=None,
+        ge=1,
+        description="stop after so many epochs without a better validation accuracy",
+    )
+    precision: Literal["auto", "bf16", "fp32"] = "auto"
+    init: str | None = Field(
+        default=None, description="a run whose weights are the start, where they fit"
+    )
+
+    @model_validator(mode="after")
+    def _warmup_ends(self) -> Self:
+        if self.schedule.warmup >= self.epochs:
+            raise ValueError(
+                f"schedule.warmup ({self.schedule.warmup:g}) must end before the training does, "
+                f"after {self.epochs} epochs"
+            )
+        return self
+
+    def __init__(self, **fields: Any) -> None:
+        try:
+            super().__init__(**fields)
+        except ValidationError as error:
+            raise refusal(error, type(self)) from None
+
+    def override(self, path: str, value: Any) -> Recipe:
+        """Return a copy with the field at the dotted `path` replaced; text is read as its type.
+
+        Raises:
+            RecipeError: no such field, or a value that it refuses.
+        """
+        return self.override_all({path: value})
+
+    def override_all(self, values: Mapping[str, Any]) -> Recipe:
+        """Return a copy with several fields replaced, which only together need be valid.
+
+        Raises:
+            RecipeError: as `override`.
+        """
+        fields = self.model_dump()
+        for path, value in values.items():
+            *parents, last = path.split(".")
+            node: Any = fields
+            for name in parents:
+                if name == "model" and isinstance(node.get(name), str):
+                    node[name] = {"name": node[name]}  # the bare name that came before
+                node = node.get(name) if isinstance(node, dict) else None
+            if not isinstance(node, dict):
+                raise unknown_field(path, type(self))
+            node[last] = _read(value, typed=parents != ["model"] or last == "name")
+        return type(self)(**fields)
+
+    def fields(self) -> dict[str, Any]:
+        """Return every field under its dotted name, as plain JSON values."""
+        return _flat(self.model_dump(mode="json"))
+
+    def changed(self) -> list[tuple[str, Any, Any]]:
+        """Return the fields that differ from the defaults: dotted name, value, default.
+
+        Options of a model have no default here; None stands for it.
+        """
+        default = type(self)().fields()
+        return [
+            (name, value, default.get(name))
+            for name, value in self.fields().items()
+            if name not in ("name", "format") and (name not in default or value != default[name])
+        ]
+
+    def to_json(self) -> str:
+        """Return the recipe as indented JSON, every field written out."""
+        return json.dumps(self.model_dump(mode="json"), indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str | Path) -> Recipe:
+        """Read a recipe back from JSON text or from a file.
+
+        Raises:
+            RecipeError: not JSON, or not a recipe.
+        """
+        where = "recipe"
+        if isinstance(text, Path):
+            where = str(text)
+            try:
+                text = text.read_text(encoding="utf-8")
+            except UnicodeDecodeError:
+                raise RecipeError(f"{where} is not a recipe: no UTF-8 text") from None
+            except (OSError, ValueError) as error:  # ValueError: a path with a zero byte
+                said = getattr(error, "strerror", None) or error
+                raise RecipeError(f"cannot read the recipe {where}: {said}") from None
+        try:
+            fields = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise RecipeError(f"{where} is not JSON: {error}") from None
+        if not isinstance(fields, dict):
+            raise RecipeError(f"{where} must be a JSON object, got {type(fields).__name__}")
+        return cls(**fields)
+
+
+def _read(value: Any, *, typed: bool) -> Any:
+    """Text from a command line: `none`, lists, and, where no type says more, JSON values."""
+    if not isinstance(value, str):
+        return value
+    if value.lower() in ("none", "null"):
+        return None
+    if value.startswith("[") or not typed:
+        try:
+            return json.loads(value)
+        except ValueError:
+            return value
+    return value
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested fields under dotted names."""
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, dict):
+            found |= _flat(value, f"{prefix}{name}.")
+        else:
+            found[prefix + name] = value
+    return found

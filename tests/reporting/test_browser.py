@@ -2,6 +2,8 @@
 
 import shutil
 from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
@@ -21,6 +23,21 @@ def browser(need: Callable[[str, bool, str], None]) -> Iterator[Browser]:
         opened.close()
 
 
+@pytest.fixture(scope="module")
+def page_of(
+    make_run: Callable[..., RunFolder], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[int], Path]:
+    """Return the report of a run with so many classes; each is written once."""
+
+    @cache
+    def write(classes: int) -> Path:
+        names = tuple(f"class number {i}" for i in range(classes))
+        folder = tmp_path_factory.mktemp("page") / "run"
+        return write_report(make_run(folder, names, each=2000 // classes))
+
+    return write
+
+
 @pytest.mark.parametrize("classes", [2, 10, 100, 300])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1280])
@@ -29,11 +46,8 @@ def test_the_page_fits_its_window_and_asks_for_nothing(
     scheme: str,
     width: int,
     browser: Browser,
-    make_run: Callable[..., RunFolder],
-    tmp_path,
+    page_of: Callable[[int], Path],
 ) -> None:
-    names = tuple(f"class number {i}" for i in range(classes))
-    page_file = write_report(make_run(tmp_path / "run", names, each=2000 // classes))
     context = browser.new_context(
         viewport={"width": width, "height": 900},
         color_scheme="dark" if scheme == "dark" else "light",
@@ -42,7 +56,7 @@ def test_the_page_fits_its_window_and_asks_for_nothing(
     asked, complaints = [], []
     page.on("request", lambda request: asked.append(request.url))
     page.on("console", lambda message: complaints.append(message.text))
-    page.goto(page_file.resolve().as_uri())
+    page.goto(page_of(classes).resolve().as_uri())
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
     brightness = sum(int(v) for v in ground.strip("rgb()").split(",")[:3]) / 3

@@ -127,9 +127,9 @@ def test_names_beside_a_large_matrix_are_thinned_and_its_size_is_a_page_s(k):
     labels = np.arange(k)
     metrics = measure(labels, np.eye(k, dtype=np.float32)[random.permutation(k)], names)
     figure = confusion(metrics)
-    assert figure.get_size_inches()[0] * 72 < 1300
+    assert figure.get_size_inches()[0] * 72 < (1060 if k > 100 else 1250)
     axes = figure.axes[0]
-    every = {100: 1, 150: 2, 300: 5, 1000: 10}[k]
+    every = {100: 1, 150: 2, 300: 5, 1000: 20}[k]
     assert [t.get_text() for t in axes.get_yticklabels()] == list(names[::every])
     assert [t.get_text() for t in axes.get_xticklabels()] == list(names[::every])
     across = axes.transData.transform([(t, t) for t in axes.get_xticks()])

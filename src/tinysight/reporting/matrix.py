@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["confusion"]
 
 NUMBERED = 20  # up to so many classes the cells show their numbers
-SIDE = 1050  # pixels at most: a hundred classes all named, and no more than a page is wide
+SIDE = 1050  # pixels at most, with which a hundred classes are all named
+THINNED = 890  # pixels where there are more: with its names the matrix is as wide as a page
 
 
 def confusion(metrics: Metrics, *, normalised: bool = False, theme: Theme = LIGHT) -> Figure:
@@ -43,7 +44,11 @@ def confusion(metrics: Metrics, *, normalised: bool = False, theme: Theme = LIGH
         shown = np.divide(shown, rows, out=np.zeros_like(shown), where=rows > 0)
     k = len(shown)
     few = k <= NUMBERED
-    size, cell = (11, max(38.0, min(72.0, 320 / k))) if few else (9, min(20.0, SIDE / k))
+    size, cell = (
+        (11, max(38.0, min(72.0, 320 / k)))
+        if few
+        else (9, min(20.0, SIDE / k) if k <= 100 else THINNED / k)
+    )
     names = as_drawn([c.name for c in metrics.classes], 20 if few else 16)
     every = _step((size + 1) / cell)
     label = 10 + widest(names[::every], size)

@@ -106,10 +106,13 @@ def test_ways_of_writing_it(pictures: Path, text: str, noise: Noise) -> None:
 
 def test_quoted_names(pictures: Path) -> None:
     (pictures / "a" / "0000.png").rename(pictures / "a" / 'x, "y"; é.png')
-    lines = ['"a/x, ""y""; é.png","é, ü"', "a/0001.png,e\u0301"]
-    reading = read(table(pictures / "a.csv", *lines))
+    (pictures / "a" / "0002.png").rename(pictures / "a" / "two\r\nlines.png")
+    raw = 'path,label\r\n"a/x, ""y""; é.png","é, ü"\r\na/0001.png,e\u0301\r\n"a/two\r\nlines.png",é'
+    (pictures / "a.csv").write_bytes(raw.encode())
+    reading = read(pictures / "a.csv")
     assert reading.classes == ("é", "é, ü")
-    assert reading.splits["train"].files == ('a/x, "y"; é.png', "a/0001.png")
+    assert reading.splits["train"].files[0] == 'a/x, "y"; é.png'
+    assert reading.splits["train"].files[1:] == ("a/0001.png", "a/two\r\nlines.png")
 
 
 def test_labels_that_are_numbers(pictures: Path) -> None:

@@ -299,7 +299,7 @@ def test_arrays_that_do_not_fit(tmp_path: Path, noise: Noise) -> None:
     save(path, images=images.reshape(20, -1), labels=LABELS)
     refused("n h w, n h w c or n c h w is expected, got the shape (20, 48)", path)
     save(path, images=images[:0], labels=LABELS[:0])
-    refused("a.npz images: no pictures, got the shape (0, 4, 4, 3)", path)
+    refused("a.npz images is empty, of the shape (0, 4, 4, 3); write it again", path)
     save(path, images=np.float32(images), labels=LABELS)
     refused("has values from 4 to 248, outside value_range (0, 1)", path, value_range=(0, 1))
     spoiled = images.astype(np.float32)
@@ -348,6 +348,11 @@ def test_files_that_are_no_npz(tmp_path: Path, noise: Noise) -> None:
     at = raw.index(noise(20, 4, 4, 3).tobytes())
     path.write_bytes(raw[:at] + bytes([raw[at] ^ 1]) + raw[at + 1 :])
     refused("a.npz images is damaged or cannot be read (Bad CRC-32", path)
+    np.savez_compressed(path, images=noise(20, 4, 4, 3), labels=LABELS)
+    raw = path.read_bytes()
+    at = raw.index(b"PK\1\2") + 16
+    path.write_bytes(raw[:at] + bytes([raw[at] ^ 1]) + raw[at + 1 :])
+    refused("a.npz images is damaged or cannot be read (Bad CRC-32", path)
 
 
 @pytest.mark.parametrize(
@@ -370,13 +375,23 @@ def test_files_that_are_no_npz(tmp_path: Path, noise: Noise) -> None:
         (member("", header("(1, 4, 4)"), bytes(17)), "16 bytes; 17 are there"),
         (member("", header("(1000000000000000, 4, 4)"), bytes(16)), "16,000,000,000,000,000 bytes"),
         (member("", header("(999999999999999999,) "), bytes(16)), "999,999,999,999,999,999 bytes"),
-        (member("", header("(0, 999999999999999, 9)"), b""), "images: no pictures, got the shape"),
+        (
+            member("", header(f"(0, {10**17}, {10**17})"), b""),
+            "images is empty, of the shape (0, 1",
+        ),
         (member("", header("(1, 9000, 9000)"), bytes(9)), "81,000,000 bytes; 9 are there"),
         (b"\x93NUMPY\x01\0\xff\x00{", "cannot be read (it ends 254 bytes too early)"),
     ],
 )
 def test_damaged_headers(tmp_path: Path, images: bytes, text: str) -> None:
     refused(text, pack(tmp_path / "a.npz", {"images": images, "labels": one_label()}))
+
+
+@pytest.mark.parametrize("key", ["labels", "classes"])
+def test_empty_arrays_of_absurd_shapes(tmp_path: Path, key: str) -> None:
+    empty = member("", header(f"({10**17}, 0, {10**17})", "'<U9'"))
+    members = {"images": member("", header("(1, 4, 4)"), bytes(16)), "labels": one_label()}
+    refused(f"{key} is empty, of the shape", pack(tmp_path / "a.npz", members | {key: empty}))
 
 
 def test_other_ways_of_writing_the_header(tmp_path: Path) -> None:

@@ -65,8 +65,7 @@ class StoredArray:
         Raises:
             DataError: it is damaged or cut short.
         """
-        rows = self.shape[0] if self.shape else 1
-        raw = next(iter(self._bytes(max(1, rows))), b"")
+        raw = b"".join(self._bytes(self.shape[0] if self.shape else 1))
         flat = np.frombuffer(raw, self.dtype)
         return flat.reshape(self.shape[::-1]).T if self.fortran else flat.reshape(self.shape)
 
@@ -87,8 +86,6 @@ class StoredArray:
             while left:
                 raw = _exactly(file, min(left, rows * size))
                 left -= len(raw)
-                if not left:
-                    file.read(1)  # the checksum is looked at where the member ends
                 yield raw
 
 
@@ -115,6 +112,8 @@ def stored_array(path: Path, key: str) -> StoredArray:
     kind, fortran, shape = _parsed(said.decode("latin-1"), where)
     offset, size = 8 + wide + length, math.prod(shape) * kind.itemsize
     there = info.file_size - offset
+    if 0 in shape:
+        raise DataError(f"{where} is empty, of the shape {shape}; write it again")
     if size != there:
         raise DataError(
             f"{where}: {' x '.join(f'{n:,}' for n in shape) or 'one'} {kind} are expected by its "

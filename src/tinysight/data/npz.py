@@ -122,8 +122,6 @@ class Npz:
     def _stream(self, array: StoredArray) -> Stream:
         """The pictures of an array; its shape, range and bounds are checked."""
         where = str(array)
-        if 0 in array.shape:
-            raise DataError(f"{where}: no pictures, got the shape {array.shape}")
         if self.value_range is None:
             # Checked by a stand-in of the same shape and kind, which takes no memory.
             stand_in = np.broadcast_to(np.zeros((), array.dtype), array.shape)
@@ -278,7 +276,7 @@ def _items(where: str, pictures: Iterable[NDArray[np.uint8]]) -> Iterator[Item]:
 
 def _texts(array: StoredArray) -> tuple[str, ...]:
     """Names of classes."""
-    if array.dtype.kind not in "SU" or len(array.shape) != 1 or not array.shape[0]:
+    if array.dtype.kind not in "SU" or len(array.shape) != 1:
         raise DataError(
             f"{array}: names of classes are a row of str, got {array.dtype} of the shape "
             f"{array.shape}"

@@ -8,7 +8,6 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from tinysight.errors import RecipeError
-from tinysight.pictures.formats import printable
 from tinysight.recipe.parts import Part
 
 __all__ = ["nearest_field", "refusal", "unknown_field"]
@@ -51,6 +50,8 @@ def refusal(error: ValidationError, kind: type[Part]) -> RecipeError:
         return unknown_field(path, kind)
     if first["type"] == "value_error":
         return RecipeError(first["msg"].removeprefix("Value error, "))
+    from tinysight.pictures.formats import printable  # loads numpy and PIL
+
     said = first["msg"].replace("Input should", "must")
     return RecipeError(f"{path} {said}, got {printable(repr(first['input']))}")
 
@@ -71,6 +72,8 @@ def unknown_field(path: str, kind: type[Part]) -> RecipeError:
         tops = (p.partition(".")[::2] for p in _paths(kind))
         names = dict.fromkeys(f"{top}.…" if below else top for top, below in tops)
         hint = f". Known: {', '.join(names)}"
+    from tinysight.pictures.formats import printable  # loads numpy and PIL
+
     return RecipeError(
         f"unknown recipe field '{printable(path)}'{hint} (all: tinysight recipes --schema)"
     )

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from tinysight.data import folder, listing, manifest
+from tinysight.data import folder, listing, load, manifest
 from tinysight.data.assembly import assemble
 from tinysight.data.prepared import prepare
 from tinysight.data.reading import Options, Reading
@@ -81,6 +81,20 @@ def test_the_same_content_as_a_folder_is_the_same_data_set(
     assert info.found["sizes"] == [{"height": 8, "width": 8, "n": 42}]
     assert (info.found["formats"], info.found["modes"]) == ({"PNG": 42}, {"RGB": 42})
     assert "8x8, RGB" in str(info)
+
+
+@pytest.mark.slow
+def test_the_real_cifar10(tmp_path: Path, shared_data: Path, encode: Callable[..., bytes]) -> None:
+    data = load(shared_data / "cifar10")
+    assert data.test is not None
+    lines = []
+    for i, (image, label) in enumerate(zip(data.test.images, data.test.labels, strict=True)):
+        (tmp_path / f"{i}.png").write_bytes(encode(image.numpy()))
+        lines.append(f"{i}.png,{data.classes[label]}")
+    prepared = prepare(read(table(tmp_path / "test.csv", *lines)))
+    assert prepared.fingerprints == {  # of test in the published table, not from the package
+        "train": "fe0ab331ab239f2d245a3ed5639cec26cefacc06496158730f4399ad8de185b2",
+    }
 
 
 @pytest.mark.parametrize(

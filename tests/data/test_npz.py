@@ -136,6 +136,20 @@ def test_the_content_decides_not_the_name(tmp_path: Path, noise: Noise) -> None:
     assert npz.find(tmp_path / "folder") is None
 
 
+@pytest.mark.slow
+def test_the_real_cifar10(tmp_path: Path, shared_data: Path) -> None:
+    make = [sys.executable, str(shared_data / "make_official.py"), "cifar10", "npz", str(tmp_path)]
+    subprocess.run(make, check=True, capture_output=True)
+    prepared = prepare(read(tmp_path))
+    assert prepared.title == "canonical CIFAR-10, all 60,000 pictures"
+    assert prepared.name == "cifar10"
+    assert prepared.classes[0] == "airplane"
+    assert prepared.fingerprints == {  # from the published table, not from the package
+        "train": "312eba2e95c7a84e25d7dc2786581186593645d078c39e500d03846655a725be",
+        "test": "fe0ab331ab239f2d245a3ed5639cec26cefacc06496158730f4399ad8de185b2",
+    }
+
+
 def test_files_of_other_things_in_a_folder_do_not_count(tmp_path: Path, noise: Noise) -> None:
     save(tmp_path / "features.npz", features=np.zeros(3))
     (tmp_path / ".train.npz").write_bytes(b"half a download")

@@ -54,5 +54,6 @@ def nobody() -> Iterator[Path]:
 
 @pytest.fixture(autouse=True)
 def own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Keep the user's cache of decoded data sets out of the tests."""
+    """Keep the user's cache and store of data sets out of the tests."""
     monkeypatch.setenv("TINYSIGHT_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+    monkeypatch.setenv("TINYSIGHT_DATA", str(tmp_path_factory.getbasetemp() / "store"))

@@ -13,7 +13,15 @@ from PIL import Image
 from torch.utils.data import TensorDataset
 
 import tinysight
-from tinysight.errors import DataError, TinysightError, UnknownName, UsageError
+from tinysight import api
+from tinysight.errors import (
+    CheckpointError,
+    DataError,
+    Diverged,
+    TinysightError,
+    UnknownName,
+    UsageError,
+)
 from tinysight.recipe import Facts
 
 FIVE: Any = 5
@@ -276,11 +284,46 @@ def test_batches_are_taken_apart(folder: Path, small: dict[str, Any]) -> None:
         (lambda: tinysight.train("digits", "a" * 300), "unknown recipe 'aaa"),
         (lambda: tinysight.load(FIVE), "run must be a name or a path, got int"),
         (lambda: tinysight.load_data("digits", settings=None), "unknown argument of load_data"),
+        (
+            lambda: tinysight.load_data("digits", classes=FIVE),
+            "classes must be a list of names, got",
+        ),
+        (
+            lambda: api.preview("digits", out="preview.jpg"),
+            "the preview is a PNG; out must end in .png, got",
+        ),
     ],
 )
 def test_wrong_types_are_refused(call: Callable[[], object], text: str) -> None:
     with pytest.raises(UsageError, match=text):
         call()
+
+
+def test_a_diverged_training_leaves_a_report(folder: Path, small: dict[str, Any]) -> None:
+    wild = small | {"optim.lr": 100, "schedule.name": "constant", "model": "mlp", "batch_size": 4}
+    with pytest.raises(Diverged) as error:
+        tinysight.train(folder, **wild)
+    assert "the loss became non-finite at" in (error.value.run / "report.html").read_text()
+    with pytest.raises(CheckpointError, match=r"is missing: the training diverged before an epoch"):
+        tinysight.load(error.value.run).evaluate()
+
+
+def test_a_picture_by_a_name_that_is_too_long_is_unreadable(
+    folder: Path, small: dict[str, Any]
+) -> None:
+    (found,) = tinysight.train(folder, **small).predict("a" * 300 + ".png")
+    assert found.error is not None
+    assert "File name too long" in found.error
+
+
+def test_reading_shows_how_far_it_is(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tinysight.progress.LINE_AFTER", 0.0)
+    tinysight.load_data(folder, cache=False)
+    assert "reading pictures: 60 of 60" in capsys.readouterr().err
+    tinysight.load_data(folder, cache=False, quiet=True)
+    assert not capsys.readouterr().err
 
 
 def test_top_is_a_whole_number(folder: Path, small: dict[str, Any]) -> None:

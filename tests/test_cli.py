@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -447,7 +448,31 @@ def test_an_interruption_is_said(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr(api, "report", fail)
     said = cli("report", "x")
-    assert (said.code, said.err) == (130, "error: interrupted\n")
+    assert (said.code, said.err) == (130, "error: stopped by SIGINT\n")
+
+
+def test_sigterm_is_said_wherever_it_comes(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(api, "report", lambda _: os.kill(os.getpid(), signal.SIGTERM))
+    said = cli("report", "x")
+    assert (said.code, said.err) == (143, "error: stopped by SIGTERM\n")
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_an_interruption_of_the_import_is_said() -> None:
+    code = """
+import sys
+from importlib.abc import MetaPathFinder
+class Interrupting(MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == "tinysight.cli":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupting())
+from tinysight.__main__ import main
+main()
+"""
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (said.returncode, said.stderr) == (130, "error: stopped by SIGINT\n")
 
 
 @pytest.fixture(params=["", "1"], ids=["buffered", "unbuffered"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +17,14 @@ import torch
 from tinysight import data as datasets
 from tinysight.augment import augment
 from tinysight.data.dataset import DataSet
-from tinysight.errors import DataError, UnknownName, UsageError, unknown
+from tinysight.errors import (
+    DataError,
+    Diverged,
+    TinysightError,
+    UnknownName,
+    UsageError,
+    unknown,
+)
 from tinysight.evaluation import result
 from tinysight.evaluation.predict import Prediction
 from tinysight.evaluation.predict import predict as predict_pictures
@@ -26,12 +34,13 @@ from tinysight.models import Classifier
 from tinysight.models import resolve as resolve_model
 from tinysight.models.restore import restore
 from tinysight.pictures.formats import READ, REFUSED
+from tinysight.progress import Progress
 from tinysight.recipe import Data, Facts, Recipe
 from tinysight.recipes import resolve as resolve_recipe
-from tinysight.reporting import notebook, theme, write_report
+from tinysight.reporting import notebook, spread, theme, write_report
 from tinysight.reporting import preview as draw_preview
 from tinysight.run import RunFolder, write_atomic
-from tinysight.training import Plan, Progress
+from tinysight.training import Plan
 from tinysight.training import plan as make_plan
 from tinysight.training import train as carry_out
 
@@ -117,8 +126,8 @@ class Run:
         return notebook.html(self.folder)
 
 
-def load_data(source: Any, **options: Any) -> DataSet:
-    """Read a data set: a name, a path, arrays or a torch Dataset.
+def load_data(source: Any, *, quiet: bool = False, **options: Any) -> DataSet:
+    """Read a data set: a name, a path, arrays or a torch Dataset; shows how far it is.
 
     Takes the fields of `recipe.Data` (size, label, validation_share, test_share, split_seed)
     and the further arguments of `data.load`.
@@ -137,7 +146,8 @@ def load_data(source: Any, **options: Any) -> DataSet:
             raise unknown("argument of load_data", key, [*Data.model_fields, *further])
     fields = {k: options.pop(k) for k in list(options) if k in Data.model_fields}
     settings = Recipe(data=fields).data
-    return datasets.load(source, settings, **options)
+    with Progress(quiet=quiet).counting("reading pictures") as counter:
+        return datasets.load(source, settings, **{"progress": counter, **options})
 
 
 def plan(
@@ -207,11 +217,17 @@ def train(
 def carry_out_and_report(
     ready: Plan, *, out: str | Path | None, evaluate_test: bool, progress: Progress
 ) -> Run:
-    """Train by a plan, then evaluate and report."""
+    """Train by a plan, then evaluate and report; a training that diverged is reported as well."""
     if evaluate_test and ready.data.test is None:
         raise UsageError(f"--evaluate-test: {ready.data.name} has no test split")
     progress.say(str(ready))
-    run = Run(carry_out(ready, out=out, progress=progress), ready.data)
+    try:
+        folder = carry_out(ready, out=out, progress=progress)
+    except Diverged as error:
+        with suppress(TinysightError):
+            write_report(RunFolder(error.run))
+        raise
+    run = Run(folder, ready.data)
     for split in ("validation", "test") if evaluate_test else ("validation",):
         run.evaluate(split)
     run.report()
@@ -284,11 +300,14 @@ def preview(
     """Draw samples of each class and what the recipe's augmentation makes of some, as one PNG.
 
     Raises:
-        ResourceError: `out` cannot be written.
+        UsageError: `out` does not end in .png.
+        ResourceError: it cannot be written.
     """
+    if Path(out).suffix.lower() != ".png":
+        raise UsageError(f"the preview is a PNG; out must end in .png, got {str(out)!r}")
     ready = plan(data, recipe, device="cpu", skip_bad=skip_bad, **overrides)
     train = ready.data.train
-    chosen = torch.arange(0, len(train), max(1, len(train) // PREVIEWED))[:PREVIEWED]
+    chosen = torch.from_numpy(spread(train.labels.numpy(), PREVIEWED))
     pictures = train.images[chosen].permute(0, 3, 1, 2)
     rows = [pictures] + [
         augment(
@@ -326,7 +345,7 @@ def _many(pictures: Any) -> list[Any]:
 
 def _walk(given: Any) -> list[Any]:
     """A folder's pictures, sorted; anything else itself."""
-    if isinstance(given, str | Path) and Path(given).is_dir():
+    if isinstance(given, str | Path) and os.path.isdir(given):  # noqa: PTH112 - takes any name
         files = (Path(root) / f for root, _, names in os.walk(given) for f in names)
         return sorted(f for f in files if f.suffix.lower() in READ | REFUSED)
     return [given]

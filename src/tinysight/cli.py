@@ -7,7 +7,9 @@ to standard error, results to standard output.
 from __future__ import annotations
 
 import json
+import signal
 import sys
+import threading
 import traceback
 from typing import Annotated, Any, Optional
 
@@ -110,7 +112,7 @@ def train(
     overrides = _fields(fields)
     _check_recipe(recipe, overrides)
     from tinysight import api
-    from tinysight.training import Progress
+    from tinysight.progress import Progress
 
     progress = Progress(quiet=quiet)
     ready = api.plan(
@@ -228,11 +230,8 @@ def data_info(
     settings = _data_fields(fields)
     from tinysight import api
     from tinysight.data.statistics import inspect
-    from tinysight.training import Progress
 
-    with Progress().counting("reading pictures") as counter:
-        found = api.load_data(data, skip_bad=skip_bad, progress=counter, **settings)
-    info = inspect(found)
+    info = inspect(api.load_data(data, skip_bad=skip_bad, **settings))
     if as_json:
         print(json.dumps(info.to_dict(), indent=2))
     else:
@@ -296,6 +295,7 @@ def main(arguments: list[str] | None = None) -> None:
     debug = "--debug" in words
     words = [w for w in words if w != "--debug"]
     terminal.take_any_text()
+    before = _hear_sigterm()
     try:
         code = _run(words)
         sys.stdout.flush()
@@ -303,8 +303,9 @@ def main(arguments: list[str] | None = None) -> None:
         code = _fail(str(error), error.exit_code, debug)
     except TyperException as error:
         code = _fail(_as_field(error) or error.format_message(), 2, debug)
-    except (KeyboardInterrupt, typer.Abort):
-        code = _fail("interrupted", 130, debug)
+    except (KeyboardInterrupt, typer.Abort) as stopped:
+        by = signal.SIGTERM if "SIGTERM" in stopped.args else signal.SIGINT
+        code = _fail(f"stopped by {by.name}", 128 + by, debug)
     except (BrokenPipeError, SystemExit):  # rich makes the one into the other
         code = 141
     except (OSError, MemoryError, RuntimeError) as error:
@@ -312,8 +313,23 @@ def main(arguments: list[str] | None = None) -> None:
         if said is None:
             raise
         code = _fail(said, 5, debug)
+    finally:
+        if before is not None:
+            signal.signal(signal.SIGTERM, before)
     terminal.release()
     sys.exit(code)
+
+
+def _hear_sigterm() -> Any:
+    """Let SIGTERM be raised as SIGINT is; return the handler before, None where none can be set."""
+    if threading.current_thread() is not threading.main_thread():
+        return None
+
+    def stop(number: int, frame: Any) -> None:  # noqa: ARG001
+        # No Exception, which an import or a library would take for an error of its own.
+        raise KeyboardInterrupt(signal.Signals(number).name)
+
+    return signal.signal(signal.SIGTERM, stop)
 
 
 def _run(words: list[str]) -> int:

@@ -19,6 +19,10 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = [
     "CheckpointError",
@@ -83,9 +87,13 @@ class ResourceError(TinysightError):
 
 
 class Diverged(TinysightError):
-    """The training left the finite numbers."""
+    """The training left the finite numbers; `run` is the path of its folder."""
 
     exit_code = 6
+
+    def __init__(self, message: str, run: Path) -> None:
+        super().__init__(message)
+        self.run = run
 
 
 class Interrupted(TinysightError):

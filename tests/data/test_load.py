@@ -153,3 +153,8 @@ def test_pictures_of_test_that_stand_in_train_are_said() -> None:
 def test_too_few_pictures_for_the_splits() -> None:
     with pytest.raises(DataError, match="3 pictures of 3 classes are too few to cut 1 of them off"):
         load((X[:3], Y[:3]))
+
+
+def test_pictures_without_labels_are_refused() -> None:
+    with pytest.raises(DataError, match=r"train: item 0 is of type ndarray, a pair \(picture, lab"):
+        load(np.zeros((4, 8, 8), np.uint8))

@@ -5,9 +5,10 @@ import pytest
 import torch
 
 from tinysight.data.dataset import DataSet, Split
+from tinysight.progress import Progress
 from tinysight.recipe import Recipe
 from tinysight.run import RunFolder
-from tinysight.training import Progress, plan, train
+from tinysight.training import plan, train
 
 
 def toy_split(n: int, *, seed: int, classes: int = 3) -> Split:

@@ -14,9 +14,10 @@ from tinysight.data.dataset import DataSet
 from tinysight.errors import CheckpointError, Diverged, Interrupted, RecipeError
 from tinysight.evaluation.predict import probabilities, score
 from tinysight.models.restore import restore, warm_start
+from tinysight.progress import Progress
 from tinysight.recipe import Loss, Recipe
 from tinysight.run import RunFolder
-from tinysight.training import Progress, plan, train
+from tinysight.training import plan, train
 from tinysight.training.loop import class_weights
 
 COLUMNS = [

@@ -79,7 +79,7 @@ def load(
     """
     settings = settings or Recipe().data
     options = Options(settings, _class_names(classes), skip_bad, progress)
-    if source == "":
+    if isinstance(source, str) and not source:
         raise UsageError("the data set's name or path is empty; `.` is the folder you are in")
     if not isinstance(source, str | os.PathLike):
         parts = _parts(source, test)
@@ -151,6 +151,10 @@ def _parts(source: Any, test: Any) -> dict[str, Any]:
 def _class_names(classes: Sequence[str] | None) -> tuple[str, ...] | None:
     if classes is None:
         return None
-    if isinstance(classes, str) or not all(isinstance(c, str) and c.strip() for c in classes):
-        raise UsageError(f"classes must be a list of names, got {classes!r}")
+    if (
+        isinstance(classes, str)
+        or not isinstance(classes, Sequence)
+        or not all(isinstance(c, str) and c.strip() for c in classes)
+    ):
+        raise UsageError(f"classes must be a list of names, got {printable(repr(classes), 80)}")
     return tuple(classes)

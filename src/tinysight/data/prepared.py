@@ -1,4 +1,4 @@
-"""A source in canonical order, with digests and a name for what it is."""
+"""The source in canonical order, with digests and a name for what it is."""
 
 from __future__ import annotations
 

@@ -12,12 +12,12 @@ from typing import Any, NamedTuple
 
 from tinysight.data import DATASETS
 from tinysight.evaluation.fitting import OVERFIT_GAP, UNDERFIT_TRAIN, WIDEST
+from tinysight.progress import duration
 from tinysight.reporting import formats, reading
 from tinysight.reporting.gathering import Evaluated, Gathered, gather
 from tinysight.reporting.plots import MANY, NAME, Plot, extremes, plots
 from tinysight.reporting.theme import DARK, LIGHT, cut, drawable
 from tinysight.run import RunFolder, write_atomic
-from tinysight.training.progress import duration
 
 __all__ = ["write_report"]
 

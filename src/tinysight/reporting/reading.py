@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+from tinysight.progress import nats, span
 from tinysight.reporting.gathering import Gathered
-from tinysight.training.progress import nats, span
 
 __all__ = ["curves", "ending", "reads"]
 

@@ -309,6 +309,11 @@ class RunFolder:
 
     def _manifest(self, tag: str) -> dict[str, Any]:
         path = self.path / "checkpoints" / f"{tag}.json"
+        if self.has_json("diverged") and not is_there(path):
+            raise CheckpointError(
+                f"{path} is missing: the training diverged before an epoch was complete; "
+                f"{self.path / 'diverged.json'} says where"
+            )
         manifest = self.read_json(f"checkpoints/{tag}")
         if isinstance(manifest, dict) and manifest.get("format") != CHECKPOINT_FORMAT:
             raise CheckpointError(

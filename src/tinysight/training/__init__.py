@@ -18,14 +18,14 @@ from tinysight.models import build
 from tinysight.models.describe import Description, describe
 from tinysight.models.layers import Classifier
 from tinysight.models.restore import warm_start
+from tinysight.progress import Progress
 from tinysight.recipe import Recipe
 from tinysight.run import RunFolder, write_atomic
 from tinysight.training.batches import steps
 from tinysight.training.loop import clean_pictures, fit
-from tinysight.training.progress import Progress
 from tinysight.training.signals import StopRequest
 
-__all__ = ["Plan", "Progress", "plan", "train"]
+__all__ = ["Plan", "plan", "train"]
 
 COLUMNS = 100  # of a terminal
 

@@ -17,12 +17,12 @@ from tinysight.data.dataset import DataSet, Split
 from tinysight.errors import Diverged, Interrupted
 from tinysight.evaluation.predict import score
 from tinysight.machine import Precision, peak_memory
+from tinysight.progress import Progress, span
 from tinysight.recipe import Loss, Recipe
 from tinysight.run import RunFolder
 from tinysight.training.averaging import Average
 from tinysight.training.batches import order, steps
 from tinysight.training.optim import optimiser
-from tinysight.training.progress import Progress, span
 from tinysight.training.schedule import Plateau, factor
 from tinysight.training.signals import StopRequest
 
@@ -109,7 +109,8 @@ def fit(
         )
         return Diverged(
             f"the loss became non-finite at {span(first, step)} (epoch {epoch}), learning rate "
-            f"{rate:.3g}; {kept}. Try a lower optim.lr, or optim.clip=1"
+            f"{rate:.3g}; {kept}. Try a lower optim.lr, or optim.clip=1",
+            folder.path,
         )
 
     cuda = [device] if device.type == "cuda" else []

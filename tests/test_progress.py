@@ -3,8 +3,8 @@ import io
 import pytest
 from rich.console import Console
 
-from tinysight.training import progress as module
-from tinysight.training.progress import Progress
+from tinysight import progress as module
+from tinysight.progress import Progress
 
 ROW = {
     "epoch": 1.0,

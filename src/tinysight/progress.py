@@ -1,4 +1,4 @@
-"""What a training shows while it runs."""
+"""What is shown while work goes on: a training, or the reading of pictures."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from rich.progress import Progress as Bars
 __all__ = ["Progress", "duration", "nats", "span"]
 
 FIRST_ESTIMATE = 3.0  # seconds of steps before the expected time is said
+LINE_AFTER = 2.0  # seconds between two lines of a count, where there is no terminal
 LINE_EVERY = 30.0  # seconds between two lines within an epoch, where there is no terminal
 
 
@@ -120,7 +121,7 @@ class _Counter:
             if self.task is None:
                 self.task = self.bars.add_task(self.what, total=total)
             self.bars.update(self.task, completed=done, total=total)
-        elif time.perf_counter() - self.said > 2.0:
+        elif time.perf_counter() - self.said > LINE_AFTER:
             self.said = time.perf_counter()
             self.progress.say(f"{self.what}: {done:,} of {total:,}")
 

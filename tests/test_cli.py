@@ -267,7 +267,16 @@ def test_recipes_are_listed_and_shown(cli: Cli) -> None:
 
 def test_data_is_listed_inspected_and_drawn(cli: Cli, tmp_path: Path) -> None:
     assert "digits" in cli("data", "list").out
-    assert set(json.loads(cli("data", "list", "--json").out)) == {"digits", "shapes"}
+    listed = json.loads(cli("data", "list", "--json").out)
+    assert set(listed) >= {"digits", "shapes", "cifar10", "tiny-imagenet"}
+    assert listed["digits"] == {
+        "about": "Handwritten digits, 1,797 real scans of 8x8 (scikit-learn), shown at 32x32; 10 "
+        "classes.",
+        "here": True,
+        "path": None,
+        "download_bytes": 0,
+    }
+    assert (listed["cifar10"]["here"], listed["cifar10"]["download_bytes"]) == (False, 170_498_071)
     assert cli("data", "info", "digits").code == 0
     assert json.loads(cli("data", "info", "digits", "--json").out)
     out = tmp_path / "preview.png"
@@ -280,7 +289,8 @@ def test_data_is_listed_inspected_and_drawn(cli: Cli, tmp_path: Path) -> None:
 
 def test_a_wrong_verb_of_data_is_named_with_its_neighbours(cli: Cli) -> None:
     said = cli("data", "lst")
-    text = "unknown verb 'data lst'; did you mean 'list'? Known: info, list, preview"
+    verbs = "add, fetch, info, list, preview, remove, verify"
+    text = f"unknown verb 'data lst'; did you mean 'list'? Known: {verbs}"
     assert (said.code, said.err) == (2, f"error: {text}\n")
     assert "unknown verb 'trian'; did you mean 'train'?" in cli("--debug", "trian", "digits").err
 

@@ -9,6 +9,7 @@ import pytest
 from tinysight.cli import main
 
 ROOT = Path(__file__).parents[1]
+GETTING = [["data", verb] for verb in ("fetch", "add", "verify", "remove")]
 README = (ROOT / "README.md").read_text()
 
 
@@ -68,9 +69,11 @@ def test_the_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.chdir(tmp_path)
     (tmp_path / "cat.png").write_bytes((ROOT / "docs" / "report.png").read_bytes())
     called = [shlex.split(line)[1:] for line in commands() if line.startswith("tinysight ")]
+    # Those that get data run in tests/data/published/test_named.py, where a server is.
+    called = [words for words in called if words[:2] not in GETTING]
     assert called
     for words in called:
-        words = ["digits" if w in ("path/to/cifar10", "my-pictures/") else w for w in words]
+        words = ["digits" if w in ("cifar10", "my-pictures/") else w for w in words]
         words = ["digits-quick-001" if w == "cifar10-quick-001" else w for w in words]
         if words[0] == "train":
             words = [w for w in words if not w.startswith("epochs=")] + ["epochs=1"]

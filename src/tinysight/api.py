@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import torch
 from tinysight import data as datasets
 from tinysight.augment import augment
 from tinysight.data.dataset import DataSet
+from tinysight.data.published import PUBLISHED, named, store
 from tinysight.errors import (
     DataError,
     Diverged,
@@ -34,7 +35,7 @@ from tinysight.models import Classifier
 from tinysight.models import resolve as resolve_model
 from tinysight.models.restore import restore
 from tinysight.pictures.formats import READ, REFUSED
-from tinysight.progress import Progress
+from tinysight.progress import Progress, megabytes
 from tinysight.recipe import Data, Facts, Recipe
 from tinysight.recipes import resolve as resolve_recipe
 from tinysight.reporting import notebook, spread, theme, write_report
@@ -46,8 +47,10 @@ from tinysight.training import train as carry_out
 
 __all__ = [
     "Run",
+    "add_data",
     "carry_out_and_report",
     "evaluate",
+    "fetch_data",
     "load",
     "load_data",
     "plan",
@@ -55,6 +58,7 @@ __all__ = [
     "preview",
     "report",
     "train",
+    "verify_data",
 ]
 
 PREVIEWED = 6  # pictures whose augmentation is drawn
@@ -129,6 +133,8 @@ class Run:
 def load_data(source: Any, *, quiet: bool = False, **options: Any) -> DataSet:
     """Read a data set: a name, a path, arrays or a torch Dataset; shows how far it is.
 
+    A published data set that is named and not on this machine is downloaded.
+
     Takes the fields of `recipe.Data` (size, label, validation_share, test_share, split_seed)
     and the further arguments of `data.load`.
 
@@ -146,8 +152,39 @@ def load_data(source: Any, *, quiet: bool = False, **options: Any) -> DataSet:
             raise unknown("argument of load_data", key, [*Data.model_fields, *further])
     fields = {k: options.pop(k) for k in list(options) if k in Data.model_fields}
     settings = Recipe(data=fields).data
-    with Progress(quiet=quiet).counting("reading pictures") as counter:
-        return datasets.load(source, settings, **{"progress": counter, **options})
+    return _read(source, settings, quiet=quiet, **options)
+
+
+def fetch_data(name: str, *, quiet: bool = False) -> Path:
+    """Download a published data set, where it is not on this machine already; return its path.
+
+    Raises:
+        UnknownName: no published data set has this name.
+        DataError, ResourceError, UsageError: see `data.published.download`.
+    """
+    progress = Progress(quiet=quiet)
+    with progress.moving(f"fetching {name}") as moved:
+        return store.fetch(name, progress=moved, say=progress.say)
+
+
+def add_data(name: str, source: str | Path, *, quiet: bool = False) -> Path:
+    """Take a published data set from a path of the user's; return what is read from now on.
+
+    Raises:
+        UnknownName, UsageError, DataError, ResourceError: see `data.published.store.add`.
+    """
+    with Progress(quiet=quiet).moving(f"taking {name}") as moved:
+        return store.add(name, Path(source), check=partial(named.other_than, name), progress=moved)
+
+
+def verify_data(name: str, *, quiet: bool = False) -> tuple[store.Checked, ...]:
+    """Read the files of a published data set in full and say of each whether it is that one.
+
+    Raises:
+        UnknownName: no published data set has this name.
+    """
+    with Progress(quiet=quiet).moving(f"checking {name}") as moved:
+        return store.verify(name, check=partial(named.other_than, name), progress=moved)
 
 
 def plan(
@@ -175,8 +212,7 @@ def plan(
         _agree(draft.data, data, overrides)
         overrides = {k: v for k, v in overrides.items() if not k.startswith("data.")}
     else:
-        with Progress(quiet=quiet).counting("reading pictures") as counter:
-            data = datasets.load(data, draft.data, skip_bad=skip_bad, progress=counter)
+        data = _read(data, draft.data, skip_bad=skip_bad, quiet=quiet)
     facts = Facts(pictures=len(data.train), mirror=data.mirror)
     fitted = _adapt(recipe, facts, overrides).model_copy(update={"data": data.settings})
     return make_plan(data, fitted, device=device)
@@ -326,6 +362,25 @@ def preview(
 def report(run: str | Path | Run) -> Path:
     """Write the run's report.html from what is in its folder; return its path."""
     return write_report(_run(run).folder)
+
+
+def _read(source: Any, settings: Data, *, quiet: bool, **options: Any) -> DataSet:
+    """A data set read, and fetched before if it is a published one that is not here."""
+    if isinstance(source, str) and source in PUBLISHED and store.locate(source) is None:
+        if Path(source).is_dir():
+            raise UsageError(
+                f"{source} is the name of a published data set, which is not on this machine, and "
+                f"of a folder here; give ./{source} for the folder, or run: tinysight data fetch "
+                f"{source}"
+            )
+        known = PUBLISHED[source]
+        Progress(quiet=quiet).say(
+            f"{known.title} is not on this machine: {megabytes(known.bytes)} to download to "
+            f"{store.data_folder()}"
+        )
+        fetch_data(source, quiet=quiet)
+    with Progress(quiet=quiet).counting("reading pictures") as counter:
+        return datasets.load(source, settings, **{"progress": counter, **options})
 
 
 def _run(run: str | Path | Run) -> Run:

@@ -18,7 +18,14 @@ from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
 from tinysight import __version__, terminal
-from tinysight.errors import PictureError, TinysightError, UnknownName, UsageError, unknown
+from tinysight.errors import (
+    DataError,
+    PictureError,
+    TinysightError,
+    UnknownName,
+    UsageError,
+    unknown,
+)
 
 __all__ = ["main"]
 
@@ -50,7 +57,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-data_app = typer.Typer(cls=_Verbs, help="List, inspect and look at data sets.")
+data_app = typer.Typer(cls=_Verbs, help="List, get, inspect and look at data sets.")
 app.add_typer(data_app, name="data")
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
@@ -66,6 +73,8 @@ DataWords = Annotated[
     Optional[list[str]],  # noqa: UP045 - typer reads it at run time
     typer.Argument(metavar="[FIELD=VALUE]...", help="Fields of data, e.g. size=32 label=coarse."),
 ]
+DataName = Annotated[str, typer.Argument(metavar="NAME", help="A name; see data list.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print the result alone.")]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave unreadable pictures out.")]
 RecipeName = Annotated[
     str, typer.Option("--recipe", "-r", help="A name (see recipes), a recipe.json, or a run.")
@@ -106,7 +115,7 @@ def train(
     ] = False,
     skip_bad: SkipBad = False,
     as_json: Json = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the result alone.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Train a model, evaluate it on validation and write the report."""
     overrides = _fields(fields)
@@ -214,12 +223,57 @@ def recipes(
 
 @data_app.command("list")
 def data_list(as_json: Json = False) -> None:
-    """List the data sets that are known by name."""
-    if as_json:
-        print(json.dumps(terminal.about_data(), indent=2))
-    else:
-        terminal.table(["name", "what it is"], list(terminal.about_data().items()))
-        print("Any path is taken too: a folder of pictures, or parquet files.")
+    """List the data sets that are known by name, and which are on this machine."""
+    terminal.known_data(as_json=as_json)
+
+
+@data_app.command("fetch")
+def data_fetch(name: DataName, quiet: Quiet = False) -> None:
+    """Download a data set; what was cut off goes on where it stopped. Prints where it is."""
+    _check_published(name)
+    from tinysight import api
+
+    terminal.say(api.fetch_data(name, quiet=quiet))
+
+
+@data_app.command("add")
+def data_add(
+    name: DataName,
+    source: Annotated[
+        str, typer.Option("--from", metavar="PATH", help="Its archives, or any layout of CIFAR.")
+    ],
+    quiet: Quiet = False,
+) -> None:
+    """Take a data set from this machine's disk, checked by its digest. Prints where it is."""
+    _check_published(name)
+    from tinysight import api
+
+    terminal.say(api.add_data(name, source, quiet=quiet))
+
+
+@data_app.command("verify")
+def data_verify(name: DataName, as_json: Json = False, quiet: Quiet = False) -> None:
+    """Check the files of a data set by their digests."""
+    _check_published(name)
+    from tinysight import api
+
+    found = api.verify_data(name, quiet=quiet)
+    terminal.checked(found, as_json=as_json)
+    if wrong := sum(file.problem is not None for file in found):
+        raise DataError(
+            f"{wrong} of {len(found)} files of {name} are not there or not as published; get them "
+            f"with: tinysight data fetch {name}"
+        )
+
+
+@data_app.command("remove")
+def data_remove(name: DataName) -> None:
+    """Delete the archives of a data set; cifar100 and cifar100-coarse share one."""
+    _check_published(name)
+    from tinysight.data.published import store
+    from tinysight.progress import megabytes
+
+    print(f"{megabytes(store.remove(name))} freed")
 
 
 @data_app.command("info")
@@ -252,6 +306,14 @@ def data_preview(
     from tinysight import api
 
     terminal.say(api.preview(data, recipe, out=out, skip_bad=skip_bad, **overrides))
+
+
+def _check_published(name: str) -> None:
+    """Refuse the name of a data set that needs no files."""
+    from tinysight.data.embedded import EMBEDDED
+
+    if name in EMBEDDED:
+        raise UsageError(f"{name} comes with tinysight: it has no files of its own")
 
 
 def _fields(words: list[str] | None) -> dict[str, str]:

@@ -7,13 +7,21 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, TaskID, TextColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 from rich.progress import Progress as Bars
 
-__all__ = ["Progress", "duration", "nats", "span"]
+__all__ = ["Progress", "duration", "megabytes", "nats", "span"]
 
 FIRST_ESTIMATE = 3.0  # seconds of steps before the expected time is said
 LINE_AFTER = 2.0  # seconds between two lines of a count, where there is no terminal
+MOVED_EVERY = 10.0  # the same for bytes, which may take long
 LINE_EVERY = 30.0  # seconds between two lines within an epoch, where there is no terminal
 
 
@@ -68,6 +76,23 @@ class Progress:
         with Bars(*columns, console=self.console, transient=True) as counter.bars:
             yield counter
 
+    @contextmanager
+    def moving(self, what: str) -> Iterator[_Counter]:
+        """Show how many bytes are there, how fast they come and the time left."""
+        counter = _Moved(self, what)
+        if not self.console.is_terminal:
+            yield counter
+            return
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            DownloadColumn(),
+            TransferSpeedColumn(),
+            TimeRemainingColumn(compact=True),
+        )
+        with Bars(*columns, console=self.console, transient=True) as counter.bars:
+            yield counter
+
     def step(self, step: int, epoch: int, loss: float, accuracy: float, speed: float) -> None:
         """Show a step: the running loss and accuracy of its epoch, `speed` in pictures/s."""
         now = time.perf_counter()
@@ -108,7 +133,9 @@ class Progress:
 
 
 class _Counter:
-    """Called with (done, total) while work goes on."""
+    """Called with (done, total) while work goes on; a total of 0 is not known."""
+
+    every = LINE_AFTER
 
     def __init__(self, progress: Progress, what: str) -> None:
         self.progress, self.what = progress, what
@@ -119,11 +146,47 @@ class _Counter:
     def __call__(self, done: int, total: int) -> None:
         if self.bars is not None:
             if self.task is None:
-                self.task = self.bars.add_task(self.what, total=total)
-            self.bars.update(self.task, completed=done, total=total)
-        elif time.perf_counter() - self.said > LINE_AFTER:
+                # What was there before the first call has no part in the speed.
+                self.task = self.bars.add_task(self.what, total=total or None, completed=done)
+            self.bars.update(self.task, completed=done, total=total or None)
+        elif time.perf_counter() - self.said > self.every:
             self.said = time.perf_counter()
-            self.progress.say(f"{self.what}: {done:,} of {total:,}")
+            self.progress.say(f"{self.what}: {self.line(done, total)}")
+
+    def line(self, done: int, total: int) -> str:
+        """What a plain line says."""
+        return f"{done:,} of {total:,}"
+
+
+class _Moved(_Counter):
+    """The same for bytes."""
+
+    every = MOVED_EVERY
+    first: tuple[float, int] | None = None
+
+    def __call__(self, done: int, total: int) -> None:
+        self.first = self.first or (time.perf_counter(), done)
+        super().__call__(done, total)
+
+    def line(self, done: int, total: int) -> str:
+        """What a plain line says."""
+        began, before = self.first or (0.0, 0)
+        speed = (done - before) / max(1e-9, time.perf_counter() - began)
+        text = f"{megabytes(done)}{f' of {megabytes(total)}' if total else ''}"
+        if speed > 0:
+            text += f", {megabytes(speed)}/s"
+            if total:
+                text += f", {duration((total - done) / speed)} left"
+        return text
+
+
+def megabytes(size: float) -> str:
+    """Return bytes as people read them, in decimal units.
+
+    >>> megabytes(170_498_071), megabytes(28_881)
+    ('170.5 MB', '0.03 MB')
+    """
+    return f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{size / 1e6:.2f} MB"
 
 
 def duration(seconds: float) -> str:

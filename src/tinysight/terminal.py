@@ -16,14 +16,16 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from tinysight.api import Run
+    from tinysight.data.published.store import Checked, Status
     from tinysight.evaluation.predict import Prediction
     from tinysight.evaluation.result import Evaluation
     from tinysight.models.describe import Description
 
 __all__ = [
-    "about_data",
+    "checked",
     "evaluation",
     "evaluation_json",
+    "known_data",
     "lacking",
     "layers",
     "predictions",
@@ -240,11 +242,51 @@ def run_json(run: Run) -> None:
     print(json.dumps(values, indent=2))
 
 
-def about_data() -> dict[str, str]:
-    """Return what each data set that is known by name is."""
+def known_data(*, as_json: bool) -> None:
+    """Print the data sets that are known by name, and which of them are on this machine."""
     from tinysight.data import DATASETS
+    from tinysight.data.published.store import status
 
-    return {n: (read.__doc__ or "").strip().splitlines()[0] for n, read in DATASETS.items()}
+    there = {own.name: own for own in status()}
+    if as_json:
+        values = {
+            name: {
+                "about": about,
+                "here": name not in there or there[name].path is not None,
+                "path": str(there[name].path) if name in there and there[name].path else None,
+                "download_bytes": there[name].download if name in there else 0,
+            }
+            for name, about in DATASETS.items()
+        }
+        print(json.dumps(values, indent=2))
+        return
+    rows = [
+        (name, about, _state(there[name]) if name in there else "comes with tinysight")
+        for name, about in DATASETS.items()
+    ]
+    table(["name", "what it is", "on this machine"], rows)
+    print("Any path is taken too: a folder, an archive or a file of a layout that is read.")
+
+
+def _state(found: Status) -> str:
+    """Whether a published data set is there, in words."""
+    from tinysight.progress import megabytes
+
+    if found.problem:
+        return found.problem
+    if found.path is None:
+        return f"no, {megabytes(found.download)} to download"
+    return f"yes, {found.path}" if found.added else f"yes, {megabytes(found.size)}"
+
+
+def checked(found: Sequence[Checked], *, as_json: bool) -> None:
+    """Print what was found of each file."""
+    if as_json:
+        values = [{"path": str(f.path), "bytes": f.size, "problem": f.problem} for f in found]
+        print(json.dumps(values, indent=2))
+        return
+    rows = [(str(f.path), f"{f.size:,}", f.problem or "as published") for f in found]
+    table(["file", "bytes", "found"], rows)
 
 
 def unreadable(found: Sequence[Prediction]) -> int:

@@ -95,7 +95,7 @@ def test_the_second_opening_decodes_nothing(
     def decode(*_: Any, **__: Any) -> Any:
         raise AssertionError("decoded again")
 
-    monkeypatch.setattr("tinysight.data.folder.decode_all", decode)
+    monkeypatch.setattr("tinysight.data.readers.folder.decode_all", decode)
     again = load(pictures)
     assert same(first, again)
     assert again.notes == first.notes

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from tinysight.data import DATASETS, load
+from tinysight.data.embedded import EMBEDDED
 from tinysight.errors import DataError, UnknownName, UsageError
 from tinysight.recipe import Recipe
 
@@ -40,7 +41,7 @@ def test_digits() -> None:
 
 def test_shapes(monkeypatch: pytest.MonkeyPatch) -> None:
     from tinysight.data import embedded
-    from tinysight.data.shapes import CLASSES, draw
+    from tinysight.data.embedded.drawing import CLASSES, draw
 
     monkeypatch.setattr(embedded, "SHAPES", {"train": (60, 0), "test": (20, 1)})
     data = load("shapes", cache=False)
@@ -62,13 +63,13 @@ def test_shapes(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-@pytest.mark.parametrize("name", DATASETS)
+@pytest.mark.parametrize("name", EMBEDDED)
 def test_the_embedded_refuse_what_they_have_not(name: str) -> None:
     with pytest.raises(UsageError, match=f"{name} has its own labels and classes; leave label and"):
         load(name, Recipe(data={"label": "fine"}).data)
     with pytest.raises(UsageError, match="leave label and classes away"):
         load(name, classes=["a"])
-    assert (DATASETS[name].__doc__ or "").count("\n") == 0
+    assert DATASETS[name].endswith("10 classes.")
 
 
 def test_a_name_that_is_nothing(tmp_path: Path) -> None:
@@ -78,18 +79,6 @@ def test_a_name_that_is_nothing(tmp_path: Path) -> None:
         load("digit")
     with pytest.raises(UnknownName, match="nor is it a path"):
         load(tmp_path / "gone")
-
-
-def test_a_file_that_is_no_data_set(tmp_path: Path) -> None:
-    (tmp_path / "data.zip").write_bytes(b"PK")
-    with pytest.raises(DataError, match=r"data\.zip is no data set: a folder or a \.parquet file"):
-        load(tmp_path / "data.zip")
-
-
-def test_what_is_for_memory_alone(tmp_path: Path) -> None:
-    for options in ({"test": (X, Y)}, {"value_range": (0, 1)}, {"layout": "nhwc"}):
-        with pytest.raises(UsageError, match="test, value_range and layout are for data in memory"):
-            load("digits", **options)  # pyright: ignore[reportArgumentType]
 
 
 def test_the_origin_loads_the_same_again(

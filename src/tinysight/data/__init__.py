@@ -1,11 +1,13 @@
 """Data sets: `load` takes a name, a path or what is in memory, and returns a DataSet.
 
+embedded/        digits and shapes, made here
+published/       what can be had by name: CIFAR, MNIST and others; fetched, added, checked
+readers/         a layout on disk each; recognised by content
+containers/      folders, tar and zip, gone through without unpacking
+pickles/         pickles read without running them
+
 reading.py       what readers are asked and hand over
-embedded.py      digits and shapes (drawn by shapes.py)
-folder.py        folders of pictures
-shards.py        where parquet files lie, and table.py what is in them
-arrays.py        arrays, tensors, torch data sets
-decoding.py      many pictures to one array
+labels.py        what labels and names of classes must be
 prepared.py      canonical order, and what a data set is recognised as
 fingerprint.py   digests of records and splits, canonical.py those of CIFAR
 cache.py         decoded once, memory-mapped afterwards
@@ -17,30 +19,30 @@ statistics.py    mean and deviation, and `inspect`
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tinysight.data import embedded
-from tinysight.data.arrays import Layout, read_memory
 from tinysight.data.assembly import assemble
 from tinysight.data.cache import cached
 from tinysight.data.dataset import DataSet, Split
-from tinysight.data.folder import find
+from tinysight.data.embedded import EMBEDDED, Embedded
 from tinysight.data.prepared import Prepared, prepare
-from tinysight.data.reading import Options, Progress, Reader, Reading
-from tinysight.data.shards import find_shards
-from tinysight.data.table import Table
-from tinysight.errors import DataError, UnknownName, UsageError, unknown
+from tinysight.data.published import PUBLISHED, named
+from tinysight.data.readers import find
+from tinysight.data.readers.arrays import Layout, Range, as_range, check_layout, read_memory
+from tinysight.data.reading import Options, Progress, Reader
+from tinysight.errors import UnknownName, UsageError, unknown
 from tinysight.pictures.formats import printable
 from tinysight.recipe import Data, Recipe
 
 __all__ = ["DATASETS", "DataSet", "Split", "load"]
 
-DATASETS: dict[str, Callable[[Options], Reading]] = {
-    "digits": embedded.digits,
-    "shapes": embedded.shapes,
+# What is known by name, and what it is.
+DATASETS: dict[str, str] = {
+    **{name: (make.__doc__ or "").partition("\n")[0] for name, make in EMBEDDED.items()},
+    **{name: f"{known.title}, by {known.origin}" for name, known in PUBLISHED.items()},
 }
 
 
@@ -51,7 +53,7 @@ def load(
     test: Any = None,
     classes: Sequence[str] | None = None,
     name: str | None = None,
-    value_range: tuple[float, float] | None = None,
+    value_range: Range | None = None,
     layout: Layout | None = None,
     skip_bad: bool = False,
     cache: bool = True,
@@ -60,14 +62,14 @@ def load(
     """Read a data set.
 
     Args:
-        source: a name in DATASETS (a folder of that name is `./name`); the path of a folder of
-            pictures, of a folder of parquet files or of one such file; (images, labels); a torch
-            Dataset of (picture, label); or a dict of such by split.
+        source: a name in DATASETS (a folder of that name is `./name`); the path of what `readers`
+            read, a folder or a file; (images, labels); a torch Dataset of (picture, label); or a
+            dict of such by split.
         settings: size, label column, shares and seed of the splits.
         test: the test split, beside a `source` that is in memory.
         classes: names, where the source has none.
         name: what to call it; else the name of the source, or of what it is recognised as.
-        value_range: what black and white are, for pictures in memory that are not uint8.
+        value_range: what black and white are, for arrays that are not uint8.
         layout: "nhwc" or "nchw", for arrays whose shape leaves it open.
         skip_bad: leave unreadable pictures out rather than refuse the data set.
         cache: keep the decoded pictures of a name or path on disk; see `data.cache`.
@@ -85,57 +87,54 @@ def load(
         parts = _parts(source, test)
         reading = read_memory(parts, options, value_range=value_range, layout=layout)
         return assemble(prepare(reading), settings, name=name)
-    if test is not None or value_range is not None or layout is not None:
-        raise UsageError(
-            f"test, value_range and layout are for data in memory; {os.fspath(source)} is read "
-            "from disk"
-        )
-    if isinstance(source, str) and source in DATASETS:
-        reader = DATASETS[source]
-        origin, identity = source, lambda: embedded.identity(reader)
-
-        def read() -> Reading:
-            return reader(options)
-    else:
-        found = _find(Path(source))
-        origin, identity = str(Path(source).resolve()), found.identity
-
-        def read() -> Reading:
-            return found.read(options)
+    if test is not None:
+        raise UsageError(f"test is for data in memory; {os.fspath(source)} is read from disk")
+    value_range = as_range(value_range)
+    check_layout(layout)
+    origin, found = _find(source, value_range, layout)
+    for argument, given in (("value_range", value_range), ("layout", layout)):
+        if given is not None and not hasattr(found, argument):
+            raise UsageError(
+                f"{argument} is for arrays, in memory or in files; {os.fspath(source)} has none"
+            )
 
     def build() -> Prepared:
-        return prepare(read())
+        return prepare(found.read(options))
 
-    way = [origin, settings.size, settings.label, skip_bad, options.classes]
+    way = [origin, settings.size, settings.label, skip_bad, options.classes, value_range, layout]
     if cache:
-        prepared, notes = cached(Path(origin).name, way, identity(), build)
+        prepared, notes = cached(Path(origin).name, way, found.identity(), build)
     else:
         prepared, notes = build(), ()
     # What `load` must be given again, beside the settings, to give the same.
-    given = {"classes": options.classes, "skip_bad": skip_bad or None, "name": name}
+    given = {
+        "classes": options.classes,
+        "skip_bad": skip_bad or None,
+        "name": name,
+        "value_range": value_range,
+        "layout": layout,
+    }
     again = {key: value for key, value in given.items() if value is not None}
     described = {**prepared.source, "origin": origin, "options": again}
     return assemble(replace(prepared, source=described), settings, name=name, notes=notes)
 
 
-def _find(path: Path) -> Reader:
-    """The reader of what lies at a path."""
+def _find(
+    source: str | os.PathLike[str], value_range: Range | None, layout: Layout | None
+) -> tuple[str, Reader]:
+    """What is to be given to `load` again for a name or a path, and its reader."""
+    if isinstance(source, str) and source in EMBEDDED:
+        return source, Embedded(source)
+    if isinstance(source, str) and source in PUBLISHED:
+        return source, named.find(source)
+    path = Path(source)
     try:
-        there = path.exists()
+        if not path.exists():
+            said = unknown("data set", os.fspath(path), DATASETS)
+            raise UnknownName(f"{said}; nor is it a path")
     except OSError as error:  # a name that no file system takes
         raise UnknownName(f"{printable(str(path))} is no data set: {error.strerror}") from None
-    if path.is_dir():
-        try:
-            if shards := find_shards(path):
-                return Table(path, shards)
-        except OSError as error:
-            raise DataError(f"{path} cannot be read: {error.strerror}") from None
-        return find(path)
-    if path.is_file() and path.suffix.lower() == ".parquet":
-        return Table(path, find_shards(path))
-    if there:
-        raise DataError(f"{path} is no data set: a folder or a .parquet file is expected")
-    raise UnknownName(f"{unknown('data set', os.fspath(path), DATASETS)}; nor is it a path")
+    return str(path.resolve()), find(path, value_range=value_range, layout=layout)
 
 
 def _parts(source: Any, test: Any) -> dict[str, Any]:

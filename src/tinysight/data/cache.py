@@ -30,23 +30,10 @@ from tinysight.data.prepared import Part, Prepared
 from tinysight.errors import ResourceError
 from tinysight.run import write_atomic
 
-__all__ = ["Stamp", "cache_folder", "cached", "stamp"]
+__all__ = ["cache_folder", "cached"]
 
 FORMAT = 1  # to be raised whenever reading gives other pixels, digests or fields
 FIELDS = ("name", "title", "classes", "fingerprints", "source", "notes", "mirror")
-
-
-Stamp = tuple[int, int, int]  # size, mtime_ns, ctime_ns
-
-
-def stamp(stat: os.stat_result) -> Stamp:
-    """Return what changes when a file does, for the identity of a source.
-
-    Whoever writes a file can set its mtime back, but not its ctime on POSIX. That one also changes
-    with a file's rights, its name or a hard link to it; then the file is merely read once more.
-    Windows has the time of creation there, which says nothing but does no harm.
-    """
-    return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
 
 
 class _DamagedError(Exception):

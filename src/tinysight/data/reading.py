@@ -1,7 +1,8 @@
-"""What a reader hands over: a source's splits, as they were found."""
+"""What readers are asked and hand over: a source's splits, as they were found."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -11,9 +12,10 @@ from numpy.typing import NDArray
 
 from tinysight.recipe import Data
 
-__all__ = ["SPLIT_NAMES", "Options", "Progress", "Reader", "Reading", "Records"]
+__all__ = ["SPLIT_NAMES", "Options", "Progress", "Reader", "Reading", "Records", "Stamp", "stamp"]
 
 Progress = Callable[[int, int], object]
+Stamp = tuple[int, int, int]  # size, mtime_ns, ctime_ns
 
 # How folders, files and dicts call the splits.
 SPLIT_NAMES = {
@@ -87,3 +89,13 @@ class Reader(Protocol):
     def read(self, options: Options) -> Reading:
         """Decode the source."""
         ...
+
+
+def stamp(stat: os.stat_result) -> Stamp:
+    """Return what changes when a file does, for the identity of a source.
+
+    Whoever writes a file can set its mtime back, but not its ctime on POSIX. That one also changes
+    with a file's rights, its name or a hard link to it; then the file is merely read once more.
+    Windows has the time of creation there, which says nothing but does no harm.
+    """
+    return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns

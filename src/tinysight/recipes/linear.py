@@ -13,9 +13,9 @@ def linear(facts: Facts) -> Recipe:
 
     Source: ours.
     For: a floor in a minute; a network that is not well above it has learned little.
-    Expected: CIFAR-10 40.48 % on test in 9 s on two cores.
+    Expected: CIFAR-10 40.48 % on test in 7 s on two cores.
     Record: `tinysight train DATA --recipe linear --evaluate-test`, one seed (0), the checkpoint
-        chosen on validation. CIFAR-10: 40.48 % [39.52, 41.45], n=10,000, 9 s. `shapes`: 9.25 %
+        chosen on validation. CIFAR-10: 40.48 % [39.52, 41.45], n=10,000, 7 s. `shapes`: 9.25 %
         [8.06, 10.60], n=2,000: no better than chance. Two cores of an AMD EPYC, torch 2.13.0.
     """
     return Recipe(

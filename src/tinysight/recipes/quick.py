@@ -15,15 +15,15 @@ def quick(facts: Facts) -> Recipe:
     Source: after D. Page, "How to train your ResNet" (2018-2019): ResNet-9 at half width with the
         first pooling moved to the front, one-cycle rate, label smoothing, flips and crops.
     For: a first good model of any data set; the default.
-    Expected: CIFAR-10 84.45 % on test in 187 s, CIFAR-100 52.30 % in 240 s, on two cores with
+    Expected: CIFAR-10 84.45 % on test in 194 s, CIFAR-100 52.30 % in 180 s, on two cores with
         avx512_bf16; see the record below.
-    Record: `tinysight train DATA --recipe quick --evaluate-test`, one seed (0), single view, the
-        checkpoint chosen on validation, test read once. CIFAR-10: 84.45 % [83.73, 85.15],
-        n=10,000, validation 84.70 %, n=5,000, 187 s. CIFAR-100: 52.30 % [51.32, 53.28],
-        n=10,000, validation 50.98 %, 240 s (the machine was busy). `shapes`: 97.60 %
-        [96.83, 98.19], n=2,000, 80 s. `digits`: 99.44 % [96.92, 99.90], n=180. Two cores of an
-        AMD EPYC, bf16, torch 2.13.0. Differences from the source: no whitening, no average of
-        the weights, 3 epochs for CIFAR's 45,000 pictures.
+    Record: `tinysight train DATA --recipe quick --evaluate-test`, one seed (0), single view,
+        the checkpoint chosen on validation, test read once. CIFAR-10: 84.45 % [83.73, 85.15],
+        n=10,000, validation 84.70 %, n=5,000, 194 s. CIFAR-100: 52.30 % [51.32, 53.28],
+        n=10,000, validation 50.98 %, 180 s. `shapes`: 97.60 % [96.83, 98.19], n=2,000, 87 s.
+        `digits`: 99.44 % [96.92, 99.90], n=180, 37 s (36 to 39, n=3 runs of equal weights). Two
+        cores of an AMD EPYC, bf16, torch 2.13.0. Differences from the source: no whitening, no
+        average of the weights, 3 epochs for CIFAR's 45,000 pictures.
     """
     batch = batch_size(facts)
     return Recipe(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -27,6 +27,8 @@ class _Options(BaseModel):
     classes: list[str] | None = None
     skip_bad: bool | None = None
     name: str | None = None
+    value_range: tuple[float, float] | None = None
+    layout: Literal["nhwc", "nchw"] | None = None
 
 
 class _Source(BaseModel):

@@ -1,0 +1,47 @@
+"""Archives: what is in one, its reading tells, so that a warm start unpacks nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from tinysight.data.containers import Container
+from tinysight.data.dataset import quoted
+from tinysight.data.readers import cifar, idx, tiny_imagenet
+from tinysight.data.readers.arrays import Layout
+from tinysight.data.reading import Options, Reading
+from tinysight.errors import DataError
+
+__all__ = ["Packed"]
+
+
+@dataclass(frozen=True)
+class Packed:
+    """An archive that was found and not gone through yet."""
+
+    container: Container
+    layout: Layout | None = None
+
+    def identity(self) -> list[Any]:
+        """Return plain values that change when the archive does."""
+        return ["packed", self.layout, *self.container.identity()]
+
+    def read(self, options: Options) -> Reading:
+        """Find out what is in it and read that.
+
+        Raises:
+            DataError: nothing that is read; or as the reader of what is in it says.
+        """
+        found = (
+            cifar.find(self.container)
+            or idx.find(self.container, layout=self.layout)
+            or tiny_imagenet.find(self.container)
+        )
+        if found is None:
+            names = [entry.name for entry in self.container.entries()]
+            held = quoted(names) if names else "no files"
+            raise DataError(
+                f"{self.container.path} is no data set: in archives CIFAR, IDX and Tiny ImageNet "
+                f"are read, as they were published; it holds {held}: unpack it and give the folder"
+            )
+        return found.read(options)

@@ -39,6 +39,7 @@ def test_override_changes_one_field_and_leaves_the_original() -> None:
         ("optim.betas", "[0.8, 0.9]", (0.8, 0.9)),
         ("loss.class_weights", "balanced", "balanced"),
         ("loss.class_weights", "[1, 2]", (1.0, 2.0)),
+        ("loss.class_weights", "1,2", (1.0, 2.0)),
         ("name", "3", "3"),
     ],
 )
@@ -155,3 +156,10 @@ def test_fields_that_are_valid_only_together_may_come_in_any_order() -> None:
     assert Recipe().override_all(dict(reversed(values.items()))) == found
     wide = Recipe().override_all({"model": "plain", "model.width": "8"}).model
     assert (wide.name, wide.options) == ("plain", {"width": 8})
+
+
+def test_a_part_is_replaced_before_its_fields_whatever_the_order() -> None:
+    fields = {"model.width": 16, "model": "resnet18"}
+    for given in (fields, dict(reversed(fields.items()))):
+        found = Recipe().override_all(given).model
+        assert (found.name, found.options) == ("resnet18", {"width": 16})

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -174,7 +174,7 @@ def add_data(name: str, source: str | Path, *, quiet: bool = False) -> Path:
         UnknownName, UsageError, DataError, ResourceError: see `data.published.store.add`.
     """
     with Progress(quiet=quiet).moving(f"taking {name}") as moved:
-        return store.add(name, Path(source), check=partial(named.other_than, name), progress=moved)
+        return store.add(name, Path(source), check=_other_than(name, quiet), progress=moved)
 
 
 def verify_data(name: str, *, quiet: bool = False) -> tuple[store.Checked, ...]:
@@ -184,7 +184,17 @@ def verify_data(name: str, *, quiet: bool = False) -> tuple[store.Checked, ...]:
         UnknownName: no published data set has this name.
     """
     with Progress(quiet=quiet).moving(f"checking {name}") as moved:
-        return store.verify(name, check=partial(named.other_than, name), progress=moved)
+        return store.verify(name, check=_other_than(name, quiet), progress=moved)
+
+
+def _other_than(name: str, quiet: bool) -> Callable[[Path], str | None]:
+    """What says of a path that it is another data set than a canonical one."""
+
+    def check(path: Path) -> str | None:
+        with Progress(quiet=quiet).counting("reading pictures") as counter:
+            return named.other_than(name, path, progress=counter)
+
+    return check
 
 
 def plan(

@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 import traceback
+from pathlib import Path
 from typing import Annotated, Any, Optional
 
 import typer
@@ -248,7 +249,10 @@ def data_add(
     _check_published(name)
     from tinysight import api
 
-    terminal.say(api.add_data(name, source, quiet=quiet))
+    path = api.add_data(name, source, quiet=quiet)
+    if not quiet and path == Path(source).resolve():
+        print("read where it lies, from now on by its name; keep it there", file=sys.stderr)
+    terminal.say(path)
 
 
 @data_app.command("verify")
@@ -273,7 +277,7 @@ def data_remove(name: DataName) -> None:
     from tinysight.data.published import store
     from tinysight.progress import megabytes
 
-    print(f"{megabytes(store.remove(name))} freed")
+    print(f"{megabytes(store.remove(name))} freed; what was added from a path of yours stays there")
 
 
 @data_app.command("info")

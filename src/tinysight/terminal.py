@@ -285,7 +285,9 @@ def checked(found: Sequence[Checked], *, as_json: bool) -> None:
         values = [{"path": str(f.path), "bytes": f.size, "problem": f.problem} for f in found]
         print(json.dumps(values, indent=2))
         return
-    rows = [(str(f.path), f"{f.size:,}", f.problem or "as published") for f in found]
+    rows = [
+        (str(f.path), f"{f.size:,}" if f.size else "", f.problem or "as published") for f in found
+    ]
     table(["file", "bytes", "found"], rows)
 
 

@@ -92,11 +92,6 @@ def load(
     value_range = as_range(value_range)
     check_layout(layout)
     origin, found = _find(source, value_range, layout)
-    for argument, given in (("value_range", value_range), ("layout", layout)):
-        if given is not None and not hasattr(found, argument):
-            raise UsageError(
-                f"{argument} is for arrays, in memory or in files; {os.fspath(source)} has none"
-            )
 
     def build() -> Prepared:
         return prepare(found.read(options))
@@ -123,10 +118,12 @@ def _find(
     source: str | os.PathLike[str], value_range: Range | None, layout: Layout | None
 ) -> tuple[str, Reader]:
     """What is to be given to `load` again for a name or a path, and its reader."""
-    if isinstance(source, str) and source in EMBEDDED:
-        return source, Embedded(source)
-    if isinstance(source, str) and source in PUBLISHED:
-        return source, named.find(source)
+    if isinstance(source, str) and source in DATASETS:
+        if value_range is not None or layout is not None:
+            raise UsageError(
+                f"value_range and layout are for arrays, in memory or in files; {source} has none"
+            )
+        return source, Embedded(source) if source in EMBEDDED else named.find(source)
     path = Path(source)
     try:
         if not path.exists():

@@ -100,11 +100,13 @@ class Recipe(Part):
     def override_all(self, values: Mapping[str, Any]) -> Recipe:
         """Return a copy with several fields replaced, which only together need be valid.
 
+        Their order has no effect: a whole part is replaced before fields of it.
+
         Raises:
             RecipeError: as `override`.
         """
         fields = self.model_dump()
-        for path, value in values.items():
+        for path, value in sorted(values.items(), key=lambda item: item[0].count(".")):
             *parents, last = path.split(".")
             node: Any = fields
             for name in parents:
@@ -169,11 +171,15 @@ def _read(value: Any, *, typed: bool) -> Any:
     if value.lower() in ("none", "null"):
         return None
     if value.startswith("[") or not typed:
-        try:
-            return json.loads(value)
-        except ValueError:
-            return value
-    return value
+        return _json(value, value)
+    return _json(f"[{value}]", value) if "," in value else value
+
+
+def _json(text: str, otherwise: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return otherwise
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:

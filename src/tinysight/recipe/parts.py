@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -13,6 +14,16 @@ class Part(BaseModel):
     """What all of them have in common: no change, no unknown field, no NaN."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _truth_is_no_number(cls, values: Any) -> Any:
+        if isinstance(values, Mapping):
+            for name, value in values.items():
+                field = cls.model_fields.get(name)
+                if isinstance(value, bool) and field and field.annotation is not bool:
+                    raise ValueError(f"{name} must not be {value}: it is no switch")
+        return values
 
 
 class Model(Part):
@@ -137,7 +148,9 @@ class Schedule(Part):
     )
     factor: float = Field(default=0.1, gt=0, lt=1, description="plateau: lr is multiplied by it")
     patience: int = Field(
-        default=5, ge=1, description="plateau: epochs without a lower validation loss"
+        default=5,
+        ge=1,
+        description="plateau: epochs without a lower validation loss before the next lowers lr",
     )
 
     @model_validator(mode="after")

@@ -26,7 +26,7 @@ from tinysight.training.optim import optimiser
 from tinysight.training.schedule import Plateau, factor
 from tinysight.training.signals import StopRequest
 
-__all__ = ["class_weights", "clean_pictures", "fit"]
+__all__ = ["class_weights", "clean_pictures", "cross_entropy", "fit"]
 
 LOOK_EVERY = 20  # steps between two looks at the loss, which on a GPU make the host wait
 SHOW_SECONDS = 0.5  # between two steps that are shown, on a CPU
@@ -142,8 +142,8 @@ def fit(
 
                 with torch.autocast(device.type, precision.dtype, precision.name == "bf16"):
                     logits = model(images)
-                loss = F.cross_entropy(
-                    logits.float(), targets, weights, label_smoothing=recipe.loss.label_smoothing
+                loss = cross_entropy(
+                    logits.float(), targets, weights, smoothing=recipe.loss.label_smoothing
                 )
                 optimizer.zero_grad()
                 loss.backward()
@@ -216,6 +216,28 @@ def fit(
 def clean_pictures(data: DataSet) -> int:
     """Return how many training pictures the clean accuracy is measured on."""
     return min(len(data.validation), len(data.train), CLEAN_AT_MOST)
+
+
+def cross_entropy(
+    logits: Tensor, targets: Tensor, weights: Tensor | None, *, smoothing: float
+) -> Tensor:
+    """Return the mean cross-entropy of a batch, each picture counted by its class's weight.
+
+    For labels as torch has it; for mixed targets, where torch divides by the number of pictures,
+    a picture counts by the weights of its classes, as much as each is in it. Where all of a batch
+    weighs nothing the loss is 0.
+
+    Args:
+        logits: n k.
+        targets: n labels, or n k shares of classes.
+        weights: k, or None where all count the same.
+        smoothing: the share of each target that is spread over all classes.
+    """
+    if weights is None:
+        return F.cross_entropy(logits, targets, label_smoothing=smoothing)
+    total = F.cross_entropy(logits, targets, weights, reduction="sum", label_smoothing=smoothing)
+    counted = targets @ weights if targets.is_floating_point() else weights[targets]
+    return total / counted.sum().clamp_min(torch.finfo(counted.dtype).tiny)
 
 
 def class_weights(settings: Loss, counts: list[int], device: torch.device) -> Tensor | None:

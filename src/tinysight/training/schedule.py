@@ -35,7 +35,7 @@ def factor(settings: recipe.Schedule, step: int, total: int, per_epoch: int) -> 
 
 @dataclass
 class Plateau:
-    """Lower the rate when the validation loss has not fallen for `patience` epochs.
+    """Lower the rate when the validation loss has not fallen for more than `patience` epochs.
 
     As torch's ReduceLROnPlateau with mode "min" and a relative threshold of 1e-4.
     """

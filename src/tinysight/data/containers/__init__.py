@@ -31,6 +31,7 @@ _OTHERS = {
 }
 
 
+MAX_DEPTH = 40  # folders in folders
 EXPECTED = "a folder, an archive, or a .parquet, .npz, .csv or IDX file is expected"
 
 
@@ -122,6 +123,11 @@ class Folder:
         return self._entries
 
     def _walk(self, folder: Path, below: str, found: list[Entry]) -> None:
+        if below.count("/") > MAX_DEPTH:
+            raise DataError(
+                f"{self.path} has folders more than {MAX_DEPTH} deep; give the folder of the data "
+                "set alone"
+            )
         inside = []
         with os.scandir(folder) as listed:
             for entry in sorted(listed, key=lambda e: e.name):

@@ -116,6 +116,13 @@ class Zip(Archive):
             _check_directory(raw, self.path)
             with _zip_errors(str(self.path)):
                 file = zipfile.ZipFile(raw)
+            packed = os.fstat(raw.fileno()).st_size
+            wanted = sum(i.file_size for i in file.infolist() if i.filename in sizes)
+            if wanted > (most := max(ALWAYS_UNPACKED, MAX_RATIO * packed)):
+                raise DataError(
+                    f"{self.path} would unpack to {wanted:,} bytes from {packed:,}; {most:,} are "
+                    "read at most: fetch it again, or unpack it and give the folder"
+                )
             for info in file.infolist():
                 kind = stat.S_IFMT(info.external_attr >> 16)
                 if info.filename.endswith("/"):

@@ -203,7 +203,12 @@ class _Work:
 
     def _error(self, instead: str) -> DataError:
         reasons = {**self.failed, **self.refused}
-        said = "; ".join(f"{url} {reasons[url]}" for url in self.remote.urls)
+        urls: dict[str, list[str]] = {}  # by what is said of them, which may be the same of all
+        for url in self.remote.urls:
+            urls.setdefault(reasons[url], []).append(url)
+        said = "; ".join(f"{', '.join(own)} {reason}" for reason, own in urls.items())
+        with contextlib.suppress(OSError):  # something is in it
+            self.target.parent.rmdir()
         return DataError(
             f"{self.remote.name} cannot be downloaded: {said}" + (f"; {instead}" if instead else "")
         )

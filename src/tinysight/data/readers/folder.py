@@ -28,6 +28,7 @@ from tinysight.pictures.formats import READ, REFUSED, printable
 __all__ = ["Folder", "find", "is_run"]
 
 _PICTURES = READ | REFUSED
+ARCHIVES = (".gz", ".tgz", ".tar", ".zip")
 
 
 @dataclass
@@ -261,9 +262,12 @@ def _check(
     train = listed["train"]
     if not any(train.values()):
         loose = f"; {len(top.pictures):,} pictures lie in it directly" if top.pictures else ""
+        archives = sorted(p for p in path.iterdir() if p.suffix.lower() in ARCHIVES)
+        there = f"; it holds {quoted([p.name for p in archives])}: give that" if archives else ""
         raise DataError(
-            f"{path} has no pictures in class folders{loose}; expected split/class/* or class/* "
-            f"with {', '.join(sorted(e[1:] for e in READ))}, or parquet files"
+            f"{path} has no pictures in class folders{loose}{there}; expected split/class/* or "
+            f"class/* with {', '.join(sorted(e[1:] for e in READ))}, or another layout that is "
+            "read: CIFAR, IDX, parquet, .npz, CSV, Tiny ImageNet"
         )
     seen: dict[str, str] = {}
     for name in sorted({name for found in listed.values() for name in found}):

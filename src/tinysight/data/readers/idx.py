@@ -13,7 +13,7 @@ import io
 import math
 import os
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import product
@@ -35,7 +35,7 @@ from tinysight.data.reading import Options, Reading, Records
 from tinysight.errors import DataError, UsageError
 from tinysight.pictures.formats import check_bounds, printable
 
-__all__ = ["Idx", "find"]
+__all__ = ["Idx", "exactly", "find"]
 
 ALWAYS_UNPACKED = 64 * 2**20  # so many bytes are unpacked whatever the ratio
 KINDS = {8: "u1", 9: "i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
@@ -44,9 +44,9 @@ FEW = 10  # folders that are looked into; a data set of class folders has more
 EMNIST = ("byclass", "bymerge", "balanced", "letters", "digits", "mnist")
 
 _AXES = {"images": ("3", "4"), "labels": ("1",)}
-# What each name is: the prefix, the split, and images or labels.
+# What each name is: the prefix, the part, and images or labels.
 _NAMES = {
-    f"{prefix}{part}-{what}{mark}idx{axes}-ubyte{packed}": (prefix, PARTS[part], what)
+    f"{prefix}{part}-{what}{mark}idx{axes}-ubyte{packed}": (prefix, part, what)
     for prefix, part, what, mark, packed in product(
         ("", *(f"emnist-{name}-" for name in EMNIST)), PARTS, _AXES, "-.", ("", ".gz")
     )
@@ -191,13 +191,21 @@ def find(source: Container | Path, *, layout: Layout | None = None) -> Idx | Non
     sets: dict[tuple[str, str], dict[tuple[str, str], Entry]] = defaultdict(dict)
     for entry in _located(container):
         folder, _, name = entry.name.rpartition("/")
-        prefix, split, what = _NAMES[name]
-        files = sets[folder, prefix]
+        prefix, part, what = _NAMES[name]
+        place, files = (PARTS[part], what), sets[folder, prefix]
         if only is not None and (folder, prefix) != ("", only):
             continue
+        parts = {
+            _NAMES[e.name.rpartition("/")[2]][1] for at, e in files.items() if at[0] == place[0]
+        }
+        if parts - {part}:
+            raise DataError(
+                f"{container.path} has files of both t10k and test, which are one split; remove "
+                "one of the two"
+            )
         # torchvision leaves the packed file beside the unpacked one, which is read faster.
-        if (split, what) not in files or not name.endswith(".gz"):
-            files[split, what] = entry
+        if place not in files or not name.endswith(".gz"):
+            files[place] = entry
     found = {place: files for place, files in sets.items() if files}
     if len(found) > 1:
         which = quoted([f"{folder}/{prefix}".strip("/-") or "." for folder, prefix in found])
@@ -208,6 +216,16 @@ def find(source: Container | Path, *, layout: Layout | None = None) -> Idx | Non
     for files in found.values():
         return Idx(container, dict(sorted(files.items(), reverse=True)), layout)
     return None
+
+
+def exactly(folder: Path, names: Iterable[str]) -> Idx:
+    """Return a reader of these files of a folder alone, whatever else is in it."""
+    files = {}
+    with reading(folder):
+        for name in names:
+            _, part, what = _NAMES[name]
+            files[PARTS[part], what] = Entry(name, (folder / name).stat().st_size)
+    return Idx(open_container(folder), files)
 
 
 def _located(container: Container) -> list[Entry]:

@@ -202,7 +202,7 @@ def _keys(path: Path, split: str = "train") -> list[_Key] | None:
             raise
         return None
     keys = [name.removesuffix(".npy") for name in names if name.endswith(".npy")]
-    if keys:
+    if keys and (called or len(keys) == len(names)):
         return [_Key(path, key, *_role(key, split)) for key in keys]
     if called:
         raise DataError(f"{path} is no .npz: a zip file with .npy arrays in it is expected")

@@ -10,7 +10,7 @@ from tinysight.data.dataset import quoted
 from tinysight.data.readers import cifar, idx, tiny_imagenet
 from tinysight.data.readers.arrays import Layout
 from tinysight.data.reading import Options, Reading
-from tinysight.errors import DataError
+from tinysight.errors import DataError, UsageError
 
 __all__ = ["Packed"]
 
@@ -31,6 +31,7 @@ class Packed:
 
         Raises:
             DataError: nothing that is read; or as the reader of what is in it says.
+        UsageError: a `layout` for what has no arrays.
         """
         found = (
             cifar.find(self.container)
@@ -44,4 +45,6 @@ class Packed:
                 f"{self.container.path} is no data set: in archives CIFAR, IDX and Tiny ImageNet "
                 f"are read, as they were published; it holds {held}: unpack it and give the folder"
             )
+        if self.layout is not None and not isinstance(found, idx.Idx):
+            raise UsageError(f"layout is for arrays; {self.container.path} has none")
         return found.read(options)

@@ -289,3 +289,19 @@ def test_without_a_home_there_is_no_cache(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(Path, "home", home)
     _, notes = cached("x", ["w"], ["i"], Counted())
     assert notes == ("not cached: Could not determine home directory.",)
+
+
+def test_what_a_killed_process_left_is_removed_in_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TINYSIGHT_CACHE", str(tmp_path / "cache"))
+    np.savez(tmp_path / "x.npz", images=np.zeros((60, 8, 8), np.uint8), labels=np.arange(60) % 3)
+    load(tmp_path / "x.npz")
+    (entry,) = cache_folder().glob("x.npz-*.json")
+    old, new = (entry.with_name(f".{entry.stem}.{end}") for end in ("old", "new"))
+    for left in (old, new):
+        left.write_bytes(b"x")
+    os.utime(old, (1, 1))
+    np.savez(tmp_path / "x.npz", images=np.ones((60, 8, 8), np.uint8), labels=np.arange(60) % 3)
+    load(tmp_path / "x.npz")
+    assert (old.exists(), new.exists()) == (False, True)

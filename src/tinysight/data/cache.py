@@ -10,12 +10,14 @@ deleted at any time.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import re
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -32,7 +34,8 @@ from tinysight.run import write_atomic
 
 __all__ = ["cache_folder", "cached"]
 
-FORMAT = 1  # to be raised whenever reading gives other pixels, digests or fields
+FORMAT = 2  # to be raised whenever reading gives other pixels, digests or fields
+LEFT_OVER = 3600.0  # seconds; nobody writes an entry for so long
 FIELDS = ("name", "title", "classes", "fingerprints", "source", "notes", "mirror")
 
 
@@ -154,6 +157,10 @@ def _write(folder: Path, stem: str, key: str, prepared: Prepared) -> None:
         Path(temporary).unlink(missing_ok=True)
     manifest = {"key": key, "file": data, "sha256": digest}
     write_atomic(folder / f"{stem}.json", json.dumps(manifest, indent=2) + "\n")
+    for old in folder.glob(f".{stem}.*"):  # of a process that was killed
+        with contextlib.suppress(OSError):
+            if time.time() - old.stat().st_mtime > LEFT_OVER:
+                old.unlink()
     for old in folder.glob(f"{stem}-*.safetensors"):
         if old.name != data:
             try:

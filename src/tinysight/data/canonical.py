@@ -108,9 +108,10 @@ def recognise(fingerprints: Mapping[str, str]) -> tuple[Canonical, tuple[str, ..
     return (known, splits) if splits else None
 
 
-def recognise_pictures(fingerprints: Mapping[str, str]) -> Canonical | None:
-    """Return the data set whose pictures these are, by the fingerprints without labels."""
-    for known in CANONICAL.values():
-        if any(known.pictures.get(s) == digest for s, digest in fingerprints.items()):
-            return known
-    return None
+def recognise_pictures(fingerprints: Mapping[str, str]) -> list[Canonical]:
+    """Return the data sets whose pictures these are, by the fingerprints without labels."""
+    return [
+        known
+        for known in CANONICAL.values()
+        if any(known.pictures.get(s) == digest for s, digest in fingerprints.items())
+    ]

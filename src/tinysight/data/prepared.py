@@ -83,10 +83,12 @@ def prepare(reading: Reading) -> Prepared:
             name = known.name
         if reading.numbered and len(classes) == len(known.classes):
             classes = known.classes
-    elif known := _same_pictures(parts):
-        if classes != known.classes and set(classes) == set(known.classes):
-            # The right names in another order: with the canonical one it may be the real thing.
-            return prepare(_reordered(reading, known.classes))
+    elif found := _same_pictures(parts):
+        for known in found:
+            if classes != known.classes and set(classes) == set(known.classes):
+                # The right names in another order: with the canonical one it may be the real thing.
+                return prepare(_reordered(reading, known.classes))
+        known = found[0]
         title = f"the pictures of {known.title} with other labels"
         notes.append(
             f"the pictures are those of {known.title}, the labels are not: lost, changed, or in "
@@ -125,8 +127,8 @@ def _title(known: Canonical, splits: tuple[str, ...], parts: Mapping[str, Part])
     return f"canonical {known.title}, the {which} pictures alone{rest}"
 
 
-def _same_pictures(parts: Mapping[str, Part]) -> Canonical | None:
-    """The data set whose pictures these are; only counts and shapes that fit are looked at."""
+def _same_pictures(parts: Mapping[str, Part]) -> list[Canonical]:
+    """The data sets whose pictures these are; only counts and shapes that fit are looked at."""
     able = {
         split: combine(part.pictures.numpy())
         for split, part in parts.items()
@@ -135,7 +137,7 @@ def _same_pictures(parts: Mapping[str, Part]) -> Canonical | None:
             for known in CANONICAL.values()
         )
     }
-    return recognise_pictures(able) if able else None
+    return recognise_pictures(able)
 
 
 def _reordered(reading: Reading, classes: tuple[str, ...]) -> Reading:

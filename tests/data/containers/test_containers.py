@@ -606,3 +606,15 @@ def test_damage_is_told_and_nothing_else_happens(raw: bytes) -> None:
             with contextlib.suppress(DataError):
                 read_all(path, sizes)
         assert [p.name for p in Path(folder).iterdir()] == ["x"]
+
+
+@pytest.mark.parametrize("start", ["", "./", "a//", "a\\"])
+def test_a_zip_bomb_of_many_files_is_refused_by_their_sum(start: str, tmp_path: Path) -> None:
+    path, names = tmp_path / "x.zip", [f"{i:02}.JPEG" for i in range(40)]
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in names:
+            archive.writestr(start + name, bytes(8 * 2**20))
+    container = open_container(path)
+    found = [entry.name for entry in container.entries()]
+    with pytest.raises(DataError, match=r"would unpack to 335,544,320 bytes from .* are read at"):
+        list(container.read(dict.fromkeys(found, 2**24)))

@@ -15,7 +15,8 @@ from tests.data.readers.cifar_layouts import COARSE, FINE, as_tar, hundred_pytho
 
 import tinysight
 from tinysight.data import load
-from tinysight.data.published import PUBLISHED, named, store
+from tinysight.data.canonical import CANONICAL
+from tinysight.data.published import PUBLISHED, store
 from tinysight.errors import DataError, UsageError
 from tinysight.recipe import Recipe
 
@@ -116,17 +117,67 @@ def test_an_archive_that_rotted_is_noticed(server: Server) -> None:
         load("cifar10")
 
 
-def test_what_was_added_is_read_where_it_lies(
-    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def canonical(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A small CIFAR-10 whose fingerprints are those of the canonical one here."""
     folder = ten_python(tmp_path / "mine")
-    with pytest.raises(DataError, match="is not CIFAR-10 by its content: it is 24 pictures of 10"):
-        tinysight.api.add_data("cifar10", folder)
-    monkeypatch.setattr(named, "other_than", lambda *_: None)
-    assert tinysight.api.add_data("cifar10", folder, quiet=True) == folder
-    assert load("cifar10").source["path"] == str(folder)
+    records = load(folder, cache=False).fingerprints
+    known = replace(CANONICAL["cifar10"], records={s: records[s] for s in ("train", "test")})
+    monkeypatch.setitem(CANONICAL, "cifar10", known)
+    return folder
+
+
+def test_what_was_added_is_read_where_it_lies(server: Server, canonical: Path) -> None:
+    assert tinysight.api.add_data("cifar10", canonical, quiet=True) == canonical
+    data = load("cifar10")
+    assert (data.source["path"], data.name) == (str(canonical), "cifar10")
+    small = load("cifar10", Recipe(data={"size": 16}).data)
+    assert small.shape == (16, 16, 3)
     (found,) = tinysight.api.verify_data("cifar10", quiet=True)
-    assert (found.path, found.problem) == (folder, None)
+    assert (found.path, found.problem) == (canonical, None)
+
+
+def test_what_was_added_and_is_changed_is_noticed(server: Server, canonical: Path) -> None:
+    tinysight.api.add_data("cifar10", canonical, quiet=True)
+    raw = bytearray((canonical / "test_batch").read_bytes())
+    raw[len(raw) // 2] ^= 1
+    (canonical / "test_batch").write_bytes(raw)
+    for data in ({}, {"size": 16}):
+        with pytest.raises(DataError, match="is no longer CIFAR-10: it is .*; add it again, or"):
+            load("cifar10", Recipe(data=data).data)
+    (found,) = tinysight.api.verify_data("cifar10", quiet=True)
+    assert found.problem
+    assert "it is" in found.problem
+
+
+def test_a_part_of_it_or_something_else_is_not_added(
+    server: Server, canonical: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(DataError, match="is not CIFAR-100 by its content: it is canonical CIFAR"):
+        tinysight.api.add_data("cifar100", canonical)
+    whole = load(canonical, Recipe(data={"validation_share": 0.5}).data)
+    assert whole.test is not None
+    images = np.concatenate([whole.train.images, whole.validation.images])
+    labels = np.concatenate([whole.train.labels, whole.validation.labels])
+    np.savez(tmp_path / "cifar10.npz", images=images, labels=labels)  # train alone
+    with pytest.raises(DataError, match="it is canonical CIFAR-10, the 50,000 train pictures al"):
+        tinysight.api.add_data("cifar10", tmp_path / "cifar10.npz")
+
+
+def test_of_the_store_the_checked_archives_alone_are_read(server: Server, tmp_path: Path) -> None:
+    folder = store.fetch("mnist")
+    first = load("mnist", cache=False)
+    images = gzip.decompress((folder / "train-images-idx3-ubyte.gz").read_bytes())
+    (folder / "train-images-idx3-ubyte").write_bytes(images[:16] + bytes(len(images) - 16))
+    np.savez(folder / "train.npz", images=np.zeros((9, 8, 8), np.uint8), labels=np.arange(9) % 3)
+    assert load("mnist", cache=False).fingerprints == first.fingerprints
+
+
+def test_the_name_that_the_labels_have(server: Server) -> None:
+    store.fetch("cifar100")
+    data = load("cifar100-coarse", Recipe(data={"label": "fine"}).data)
+    assert (data.name, len(data.classes)) == ("cifar100", 100)
+    assert data.title == "cifar100, 16 pictures of 100 classes"
 
 
 @pytest.mark.slow
@@ -179,7 +230,7 @@ def test_the_verbs(server: Server, tmp_path: Path, cli: Cli) -> None:
     assert code == 3
     assert "error: 1 of 4 files of mnist are not there or not as published; get them" in err
     code, out, _ = cli("data", "remove", "mnist")
-    assert (code, out) == (0, f"{size:.2f} MB freed\n")
+    assert out.startswith(f"{size:.2f} MB freed; what was added")
     code, _, err = cli("data", "verify", "mnist")
     assert (code, err.startswith("error: 4 of 4 files of mnist are not there")) == (3, True)
     code, out, _ = cli("data", "add", "cifar10", "--from", "ten.tgz")

@@ -495,3 +495,20 @@ def test_the_note_is_plain(folder: Path, tmp_path: Path) -> None:
     store.add("cifar10", tmp_path, check=lambda _: None)
     said = json.loads((folder / "cifar10" / "source.json").read_text())
     assert said == {"path": str(tmp_path)}
+
+
+def test_a_wrong_one_among_those_to_add_is_said(folder: Path, tmp_path: Path) -> None:
+    given_files = given(tmp_path / "mine", "mnist")
+    (given_files / "t10k-labels-idx1-ubyte.gz").write_bytes(b"\x1f\x8b other")
+    with pytest.raises(
+        DataError, match=r"also needs t10k-labels-idx1-ubyte\.gz \(t10k-labels.*dige|byt"
+    ):
+        store.add("mnist", given_files)
+
+
+def test_a_damaged_one_in_the_store_is_missing(folder: Path, tmp_path: Path) -> None:
+    (folder / "mnist").mkdir(parents=True)
+    (folder / "mnist" / "t10k-labels-idx1-ubyte.gz").write_bytes(b"rotten")
+    rest = given(tmp_path / "mine", "mnist", but="t10k-labels-idx1-ubyte.gz")
+    with pytest.raises(DataError, match=r"needs t10k-labels-idx1-ubyte\.gz: add it in the same"):
+        store.add("mnist", rest)

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 from tests.data.readers.cifar_layouts import NAMES, WRITERS, as_tar, as_zip, ten_python
+from tests.data.readers.tiny_tree import NAMES as WORDS
+from tests.data.readers.tiny_tree import pack, published, write
 
 from tinysight.data import load
 from tinysight.data.containers.inflating import Inflated
@@ -48,6 +50,113 @@ def test_idx_by_its_folder_an_archive_and_one_of_its_files(tmp_path: Path) -> No
     found = [load(path, cache=False) for path in paths]
     assert [data.source["kind"] for data in found] == ["idx"] * 3
     assert len({data.fingerprints["test"] for data in found}) == 1
+
+
+def test_tiny_imagenet_in_a_folder_and_in_archives(tmp_path: Path) -> None:
+    files = published()
+    paths = [
+        write(tmp_path / "a", files),
+        pack(tmp_path / "x.zip", files),
+        pack(tmp_path / "x.tgz", files, "tar.gz"),
+    ]
+    found = [load(path, cache=False) for path in paths]
+    assert [data.source["kind"] for data in found] == ["tiny-imagenet"] * 3
+    assert {data.classes for data in found} == {WORDS}
+    assert len({data.fingerprints["train"] for data in found}) == 1
+
+
+def test_a_layout_of_the_channels_reaches_every_reader_of_arrays(tmp_path: Path) -> None:
+    images = X[..., 0][:, None].repeat(3, axis=1)  # n 3 8 8: as n h w c it has 8 channels
+    square = np.resize(X, (60, 3, 3, 3))
+    (tmp_path / "npz").mkdir()
+    for split in ("train", "test"):
+        np.savez(tmp_path / "npz" / f"{split}.npz", images=square, labels=Y)
+    np.savez(tmp_path / "one.npz", images=square, labels=Y)
+    folder = tmp_path / "idx"
+    folder.mkdir()
+    for part in ("train", "t10k"):
+        shape = b"".join(n.to_bytes(4, "big") for n in square.shape)
+        raw = b"\0\0\x08\x04" + shape + square.tobytes()
+        (folder / f"{part}-images-idx4-ubyte").write_bytes(raw)
+        head = b"\0\0\x08\x01" + len(Y).to_bytes(4, "big")
+        (folder / f"{part}-labels-idx1-ubyte").write_bytes(head + Y.astype(np.uint8).tobytes())
+    packed = as_tar(folder, tmp_path / "idx.tgz")
+    for path in (tmp_path / "npz", tmp_path / "one.npz", folder, packed):
+        with pytest.raises(UsageError, match="can be n h w c or n c h w; state layout='nhwc' or"):
+            load(path)
+        first, last = load(path, layout="nchw"), load(path, layout="nhwc")
+        assert first.fingerprints != last.fingerprints
+        assert {x.numpy().tobytes() for x in last.train.images} <= {x.tobytes() for x in square}
+    assert load((images, Y)).shape == (8, 8, 3)
+
+
+def test_a_layout_is_not_for_what_has_no_arrays(tmp_path: Path) -> None:
+    folder = ten_python(tmp_path / "x")
+    packed = as_tar(folder, tmp_path / "x.tgz")
+    with pytest.raises(UsageError, match="is for arrays, in memory or in files; .* has none"):
+        load(folder, layout="nchw")
+    with pytest.raises(UsageError, match=r"layout is for arrays; .*x\.tgz has none"):
+        load(packed, layout="nchw")
+
+
+def test_one_folder_with_two_data_sets_is_refused(tmp_path: Path) -> None:
+    folder = ten_python(tmp_path / "x")
+    np.savez(folder / "mine.npz", images=X, labels=Y)
+    with pytest.raises(DataError, match=r"x holds several data sets: CIFAR, \.npz files; give the"):
+        load(folder)
+    # What is beside a data set and damaged does not matter to it.
+    np.savez(folder / "mine.npz", images=X)
+    assert load(folder).source["kind"] == "cifar-python"
+
+
+def test_arrays_beside_folders_of_pictures_are_not_chosen_from(
+    tmp_path: Path, write_folder: Callable[..., Path]
+) -> None:
+    write_folder(tmp_path / "x", {"cat": X[:30], "dog": X[30:]})
+    np.savez(tmp_path / "x" / "mine.npz", images=X, labels=Y)
+    with pytest.raises(DataError, match=r"several data sets: \.npz files, folders of pictures; g"):
+        load(tmp_path / "x")
+
+
+def test_arrays_beside_other_files_do_not_make_an_npz(tmp_path: Path) -> None:
+    folder = ten_python(tmp_path / "x")
+    np.save(folder / "mean.npy", X[0])
+    assert load(as_zip(folder, tmp_path / "x.zip")).source["kind"] == "cifar-python"
+
+
+def test_files_of_two_tests_are_not_mixed(tmp_path: Path) -> None:
+    folder = idx(tmp_path / "x")
+    other = (folder / "t10k-images-idx3-ubyte").read_bytes()
+    (folder / "test-images-idx3-ubyte").write_bytes(other)
+    with pytest.raises(DataError, match="has files of both t10k and test, which are one split; re"):
+        load(folder)
+    (folder / "t10k-images-idx3-ubyte").unlink()
+    with pytest.raises(DataError, match="has files of both t10k and test, which are one split; re"):
+        load(folder)
+
+
+def test_two_files_for_one_thing_are_not_chosen_from(tmp_path: Path) -> None:
+    folder = idx(tmp_path / "x")
+    raw = (folder / "train-labels-idx1-ubyte").read_bytes()
+    (folder / "train-labels.idx1-ubyte").write_bytes(raw[:8] + raw[:7:-1])
+    with pytest.raises(DataError, match="has two files for the labels of train: 'train-labels-id"):
+        load(folder)
+
+
+def test_folders_that_are_too_deep(tmp_path: Path) -> None:
+    deep = tmp_path / "a"
+    deep.mkdir()
+    (deep / "wnids.txt").write_text("n01443537\nn02012849\n")
+    (deep / "/".join("x" * 60)).mkdir(parents=True)
+    with pytest.raises(DataError, match="a has folders more than 40 deep; give the folder of the"):
+        load(deep)
+
+
+def test_a_folder_that_holds_an_archive_alone_says_so(tmp_path: Path) -> None:
+    (tmp_path / "here").mkdir()
+    as_tar(ten_python(tmp_path / "make" / "x"), tmp_path / "here" / "x.tgz")
+    with pytest.raises(DataError, match=r"it holds 'x\.tgz': give that; expected split/class"):
+        load(tmp_path / "here")
 
 
 def test_arrays_with_their_range_are_read_again_from_what_a_run_keeps(tmp_path: Path) -> None:
@@ -114,7 +223,7 @@ def notes(path: Path) -> None:
         ("x.zip", lambda p: (notes(p.parent / "n"), as_zip(p.parent / "n", p)), "unpack it and gi"),
         ("cat.png", lambda p: p.write_bytes(b"\x89PNG\r\n\x1a\n"), "not gzip, tar or zip: no arc"),
         ("cat.png", lambda p: p.write_bytes(b""), "is empty (0 bytes); fetch or copy it again"),
-        ("x.parquet", lambda p: p.write_bytes(b"PAR1"), "cannot be read as parquet"),
+        ("x.parquet", lambda p: p.write_bytes(b"text"), "cannot be read as parquet"),
         ("x", lambda p: p.write_bytes(b"PAR1"), "cannot be read as parquet"),
         ("x.npz", lambda p: p.write_bytes(b"PK"), "x.npz starts with 'PK'"),
         ("x.csv", lambda p: p.write_bytes(b"a,b"), "a first line that names the columns is expec"),
@@ -137,7 +246,7 @@ def test_what_is_for_arrays_alone(
 ) -> None:
     write_folder(tmp_path / "x", {"cat": X[:30], "dog": X[30:]})
     for source in ("digits", tmp_path / "x"):
-        with pytest.raises(UsageError, match="is for arrays, in memory or in files; .* has none"):
+        with pytest.raises(UsageError, match="for arrays, in memory or in files; .* has none"):
             load(source, **given)
     with pytest.raises(UsageError, match="test is for data in memory; digits is read from disk"):
         load("digits", test=(X, Y))

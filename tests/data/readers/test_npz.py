@@ -573,3 +573,11 @@ def test_flipped_bytes_of_a_header(data: st.DataObject) -> None:
         for other, content in members.items():
             archive.writestr(other, bytes(raw) if other == name else content)
     survives(file.getvalue())
+
+
+@pytest.mark.parametrize("kind", ["U5", "S5"])
+def test_labels_that_are_names_are_named(tmp_path: Path, kind: str, noise: Noise) -> None:
+    names = np.array(["\xe9meu" if kind == "U5" else "emu", "cat"] * 5).astype(kind)
+    path = save(tmp_path / "x.npz", images=noise(10, 8, 8), labels=names)
+    shown = repr(names[0].item()).replace("\\", "\\\\")
+    refused(f"label {shown} of record 0", path)

@@ -6,11 +6,10 @@ import io
 import os
 import subprocess
 import sys
-import tarfile
 import tempfile
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from sklearn.datasets import load_digits
+from tests.data.readers.tiny_tree import (
+    CLASSES,
+    NAMES,
+    PUBLISHED,
+    ROOT,
+    pack,
+    published,
+    write,
+)
 
 from tinysight.data.assembly import assemble
 from tinysight.data.containers import open_container
@@ -29,77 +36,6 @@ from tinysight.data.reading import Options, Reading
 from tinysight.data.statistics import inspect
 from tinysight.errors import DataError, UsageError
 from tinysight.recipe import Recipe
-
-# Two that people call the same, and one that has no words.
-CLASSES = {
-    "n03126707": "crane",
-    "n01443537": "goldfish, Carassius auratus",
-    "n02012849": "crane",
-    "n04399382": "",
-}
-NAMES = ("goldfish", "crane (n02012849)", "crane (n03126707)", "n04399382")
-ROOT = "tiny-imagenet-200/"
-
-
-def pictures() -> Iterator[bytes]:
-    """Digits as 64 x 64 JPEG, tinted, every eighth grey."""
-    bunch: Any = load_digits()
-    for i, digit in enumerate(bunch.images):
-        grey = np.kron((digit * 15).astype(np.uint8), np.ones((8, 8), np.uint8))
-        tint = np.array([255, 200, 120 + i % 100]) / 255
-        pixels = grey if i % 8 == 3 else (grey[..., None] * tint).astype(np.uint8)
-        file = io.BytesIO()
-        Image.fromarray(pixels).save(file, "JPEG", quality=95)
-        yield file.getvalue()
-
-
-def published(root: str = ROOT, train: int = 10, val: int = 4) -> dict[str, bytes]:
-    """The files of a small tree in the order of the published zip, test first."""
-    made = pictures()
-    files = {f"{root}words.txt": b"n00001740\tentity\n"}
-    files[f"{root}words.txt"] += "".join(
-        f"{wnid}\t{words}\n" for wnid, words in CLASSES.items() if words
-    ).encode()
-    files[f"{root}wnids.txt"] = "".join(f"{wnid}\n" for wnid in CLASSES).encode()
-    for i in range(5):
-        files[f"{root}test/images/test_{i}.JPEG"] = next(made)
-    boxes = []
-    for i in range(val * len(CLASSES)):
-        wnid = list(CLASSES)[i * 3 % len(CLASSES)]
-        files[f"{root}val/images/val_{i}.JPEG"] = next(made)
-        boxes.append(f"val_{i}.JPEG\t{wnid}\t0\t0\t{i}\t63\n")
-    files[f"{root}val/val_annotations.txt"] = "".join(boxes).encode()
-    for wnid in CLASSES:
-        files[f"{root}train/{wnid}/{wnid}_boxes.txt"] = b"x\t0\t0\t63\t63\n"
-        for i in range(train):
-            files[f"{root}train/{wnid}/images/{wnid}_{i}.JPEG"] = next(made)
-    return files
-
-
-PUBLISHED = published("")
-
-
-def write(folder: Path, files: dict[str, bytes]) -> Path:
-    for name, raw in files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(raw)
-    return folder
-
-
-def pack(path: Path, files: dict[str, bytes], kind: str = "zip") -> Path:
-    if kind == "zip":
-        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-            for folder in sorted({str(Path(name).parent) for name in files}):
-                archive.mkdir(folder)
-            for name, raw in files.items():
-                archive.writestr(name, raw)
-        return path
-    with tarfile.open(path, "w:gz") as archive:
-        for name, raw in files.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(raw)
-            archive.addfile(info, io.BytesIO(raw))
-    return path
 
 
 def sorted_val(files: dict[str, bytes], below: str) -> dict[str, bytes]:
@@ -116,7 +52,7 @@ def sorted_val(files: dict[str, bytes], below: str) -> dict[str, bytes]:
 
 def read(source: Any, *, skip_bad: bool = False, **how: Any) -> Reading:
     classes = how.pop("classes", None)
-    found = tiny_imagenet.find(source)
+    found = tiny_imagenet.find(open_container(source) if isinstance(source, Path) else source)
     assert found is not None
     return found.read(Options(Recipe(data=how).data, classes, skip_bad))
 
@@ -208,13 +144,11 @@ def test_what_else_lies_about(tmp_path: Path) -> None:
         "train": 40,
         "test": 16,
     }
-    assert tiny_imagenet.find(tmp_path / "a" / "train") is None
-    assert tiny_imagenet.find(tmp_path / "a" / "readme.md") is None
-    assert tiny_imagenet.find(tmp_path / "nothing") is None
-    assert tiny_imagenet.find(pack(tmp_path / "x.zip", {"a/b.txt": b"x"})) is None
+    assert tiny_imagenet.find(open_container(tmp_path / "a" / "train")) is None
+    assert tiny_imagenet.find(open_container(pack(tmp_path / "x.zip", {"a/b.txt": b"x"}))) is None
     write(tmp_path / "b", PUBLISHED)
     with pytest.raises(DataError, match=r"several data sets with a wnids\.txt: 'a/wnids\.txt', 'b"):
-        tiny_imagenet.find(tmp_path)
+        tiny_imagenet.find(open_container(tmp_path))
 
 
 def test_without_words(tmp_path: Path) -> None:
@@ -236,7 +170,7 @@ def test_identity(tmp_path: Path, kind: str) -> None:
     write(path, PUBLISHED) if kind == "folder" else pack(path, PUBLISHED)
 
     def identity() -> list[Any]:
-        found = tiny_imagenet.find(path)
+        found = tiny_imagenet.find(open_container(path))
         assert found is not None
         return found.identity()
 
@@ -341,12 +275,13 @@ def test_a_zip_cut_in_half(tmp_path: Path) -> None:
     raw = path.read_bytes()
     path.write_bytes(raw[: len(raw) // 2])
     with pytest.raises(DataError, match="is damaged as zip"):
-        tiny_imagenet.find(path)
+        tiny_imagenet.find(open_container(path))
 
 
 LIMITED = """
 import resource, sys
 from pathlib import Path
+from tinysight.data.containers import open_container
 from tinysight.data.readers import tiny_imagenet
 from tinysight.data.reading import Options
 from tinysight.errors import DataError
@@ -356,7 +291,7 @@ most = pages * resource.getpagesize() + 200 * 10**6
 resource.setrlimit(resource.RLIMIT_AS, (most, most))
 for path in map(Path, sys.argv[1:]):
     try:
-        tiny_imagenet.find(path).read(Options(Recipe().data))
+        tiny_imagenet.find(open_container(path)).read(Options(Recipe().data))
         print("read")
     except DataError as error:
         print(error)
@@ -390,7 +325,7 @@ TEXTS = [name for name in SMALL if name.endswith("s.txt") and "boxes" not in nam
 def survives(path: Path) -> None:
     """What lies at the path is a data set or gives one of our errors."""
     try:
-        found = tiny_imagenet.find(path)
+        found = tiny_imagenet.find(open_container(path))
         if found is None:
             return
         found.identity()
@@ -452,3 +387,45 @@ def test_damaged_zips(place: Path, how: Change, data: st.DataObject) -> None:
 def test_missing_files(names: set[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         survives(write(Path(folder), {n: raw for n, raw in SMALL.items() if n not in names}))
+
+
+def test_what_stands_elsewhere_is_counted(tmp_path: Path) -> None:
+    extra = {
+        "val/images/n01443537/x.JPEG": b"x",
+        "train/n01443537/images/deeper/x.JPEG": b"x",
+        "train/n01443537/images/x.tif": b"x",
+        "runs/one/x.png": b"x",
+    }
+    notes = read(write(tmp_path, PUBLISHED | extra)).notes
+    said = "3 pictures left out: where none belong, or of a kind that is not read"
+    assert said in notes
+
+
+def test_lines_of_another_system(tmp_path: Path) -> None:
+    """A byte order mark, and lines that end as on Windows."""
+    changed = {
+        name: b"\xef\xbb\xbf" + raw.replace(b"\n", b"\r\n")
+        for name, raw in PUBLISHED.items()
+        if name.endswith(".txt") and "boxes" not in name
+    }
+    found, expected = (
+        read(write(tmp_path / "a", PUBLISHED | changed)),
+        read(write(tmp_path / "b", PUBLISHED)),
+    )
+    assert found.classes == expected.classes
+    for split, records in expected.splits.items():
+        np.testing.assert_array_equal(found.splits[split].labels, records.labels)
+
+
+def test_two_files_that_change_places_are_noticed(tmp_path: Path) -> None:
+    write(tmp_path, PUBLISHED)
+    one, two = (tmp_path / f"train/n01443537/images/n01443537_{i}.JPEG" for i in (0, 1))
+    found = tiny_imagenet.find(open_container(tmp_path))
+    assert found is not None
+    before = found.identity()
+    one.rename(tmp_path / "x")
+    two.rename(one)
+    (tmp_path / "x").rename(two)
+    again = tiny_imagenet.find(open_container(tmp_path))
+    assert again is not None
+    assert again.identity() != before

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from tinysight.data.containers.archives import Entry, Tar, Zip, check_size, reading
+from tinysight.data.containers.archives import Entry, Tar, Zip, as_data_error, check_size
 from tinysight.data.containers.inflating import GZIP
 from tinysight.data.containers.tar import BLOCK, DEVICE, MAX_MEMBERS, is_header
 from tinysight.data.reading import stamp
@@ -79,7 +79,7 @@ def open_container(path: Path) -> Container:
     Raises:
         DataError: nothing is there, or neither a folder nor an archive that is read.
     """
-    with reading(path):
+    with as_data_error(path):
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
             return Folder(path)
@@ -105,7 +105,11 @@ def skipped_note(container: Container) -> list[str]:
 
 
 class Folder:
-    """A folder of the user's own: a link to a file counts as the file, one to a folder does not."""
+    """A folder of the user's own.
+
+    A link to a file counts as the file. One to a folder is looked into by `locate` alone, which
+    goes one folder deep; `entries` counts it as left out.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path, self.kind = path, "folder"
@@ -117,7 +121,7 @@ class Folder:
         if self._entries is None:
             self.skipped.clear()
             found: list[Entry] = []
-            with reading(self.path):
+            with as_data_error(self.path):
                 self._walk(self.path, "", found)
             self._entries = found
         return self._entries
@@ -149,7 +153,7 @@ class Folder:
 
     def locate(self, names: Collection[str]) -> list[Entry]:
         """Return the files that have one of these names, here or one folder down."""
-        with reading(self.path):
+        with as_data_error(self.path):
             with os.scandir(self.path) as listed:
                 folders = sorted(f"{entry.name}/" for entry in listed if entry.is_dir())
             places = [f"{folder}{name}" for folder in ("", *folders) for name in sorted(names)]
@@ -161,7 +165,7 @@ class Folder:
         """Yield name and content of the files named in `sizes`, by name."""
         for name in sorted(sizes):
             path = self.path / name
-            with reading(path):
+            with as_data_error(path):
                 if not stat.S_ISREG(path.stat().st_mode):
                     raise DataError(f"{path} is not a regular file; fetch or copy it again")
                 with path.open("rb") as file:
@@ -172,7 +176,7 @@ class Folder:
 
     def identity(self, names: Iterable[str] = ()) -> list[Any]:
         """Return plain values that change when one of the files does."""
-        with reading(self.path):
+        with as_data_error(self.path):
             stats = [[name, *stamp((self.path / name).stat())] for name in sorted(names)]
             return [str(self.path.resolve()), stats]
 

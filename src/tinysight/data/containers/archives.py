@@ -23,7 +23,7 @@ from tinysight.data.reading import stamp
 from tinysight.errors import DataError
 from tinysight.pictures.formats import printable
 
-__all__ = ["Archive", "Entry", "Tar", "Zip", "check_size", "reading"]
+__all__ = ["Archive", "Entry", "Tar", "Zip", "as_data_error", "check_size"]
 
 MAX_RATIO = 50  # of unpacked to packed bytes; photographs stay under 2, drawn digits under 10
 ALWAYS_UNPACKED = 2**28  # so many bytes are unpacked whatever the ratio
@@ -75,7 +75,7 @@ class Archive(ABC):
 
     def identity(self, names: Iterable[str] = ()) -> list[Any]:  # noqa: ARG002
         """Return plain values that change when the archive does."""
-        with reading(self.path):
+        with as_data_error(self.path):
             return [str(self.path.resolve()), *stamp(self.path.stat())]
 
     @abstractmethod
@@ -89,7 +89,7 @@ class Tar(Archive):
     def _members(self, sizes: Mapping[str, int]) -> Iterator[tuple[Entry, bytes | None]]:
         self.skipped.clear()
         where = str(self.path)
-        with reading(self.path), self.path.open("rb") as file:
+        with as_data_error(self.path), self.path.open("rb") as file:
             if self.kind == "tar":
                 stream, most = Stored(file), 2**63
             else:
@@ -112,12 +112,12 @@ class Zip(Archive):
 
     def _members(self, sizes: Mapping[str, int]) -> Iterator[tuple[Entry, bytes | None]]:
         self.skipped.clear()
-        with reading(self.path), self.path.open("rb") as raw:
+        with as_data_error(self.path), self.path.open("rb") as raw:
             _check_directory(raw, self.path)
             with _zip_errors(str(self.path)):
                 file = zipfile.ZipFile(raw)
             packed = os.fstat(raw.fileno()).st_size
-            wanted = sum(i.file_size for i in file.infolist() if i.filename in sizes)
+            wanted = sum(i.file_size for i in file.infolist() if inside(i.filename) in sizes)
             if wanted > (most := max(ALWAYS_UNPACKED, MAX_RATIO * packed)):
                 raise DataError(
                     f"{self.path} would unpack to {wanted:,} bytes from {packed:,}; {most:,} are "
@@ -154,7 +154,7 @@ class Zip(Archive):
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[None]:
+def as_data_error(path: Path) -> Iterator[None]:
     """Turn what the system says of a file into one line of ours."""
     try:
         yield

@@ -32,7 +32,8 @@ class Named:
 
     def identity(self) -> list[Any]:
         """Return plain values that change when its files do."""
-        return [self.name, *self.found.identity()]
+        known = PUBLISHED[self.name]
+        return [known.title, known.classes, known.mirror, known.label, *self.found.identity()]
 
     def read(self, options: Options) -> Reading:
         """Read it, and check that it is what was published: archives by digest, else by content.
@@ -56,7 +57,7 @@ class Named:
         n = sum(len(records.labels) for records in reading.splits.values())
         return replace(
             reading,
-            name=self.name,
+            name=known.folder if asked else self.name,
             title="" if asked else f"{known.title}, {n:,} pictures",
             classes=classes,
             mirror=known.mirror,

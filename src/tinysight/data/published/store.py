@@ -155,6 +155,7 @@ def verify(
 
     Raises:
         UnknownName: no published data set has this name.
+        DataError: what was written down of an added one is damaged; or as `check` says.
     """
     known, folder = known_at(name)
     archives = any((folder / remote.name).exists() for remote in known.files)
@@ -203,10 +204,11 @@ def add(
     if not (source.is_file() or source.is_dir()):
         raise UsageError(f"{printable(str(source))}: no such file or folder to take {name} from")
     taken, faults = _take(known, source, folder, progress)
-    missing = [f.name for f in known.files if not (folder / f.name).is_file()]
+    missing = [f.name for f in known.files if f.name not in taken and fault(folder / f.name, f)]
     if taken and missing:
+        why = f" ({faults})" if source.is_dir() and ":" in faults else ""
         raise DataError(
-            f"{', '.join(taken)} taken; {known.title} also needs {', '.join(missing)}: add "
+            f"{', '.join(taken)} taken; {known.title} also needs {', '.join(missing)}{why}: add "
             f"{'it' if len(missing) == 1 else 'them'} in the same way"
         )
     if taken:

@@ -1,4 +1,4 @@
-"""Readers: each recognises a layout by its content, and reads it; `find` asks them in order.
+"""Readers: each recognises a layout by its files or their content; `find` asks them all.
 
 table.py          parquet tables; shards.py says where they lie
 cifar.py          CIFAR, python and binary; cifar_files.py has their files
@@ -16,10 +16,11 @@ numbering.py      names for classes that are numbers
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from tinysight.data.containers import open_container
-from tinysight.data.containers.archives import reading
+from tinysight.data.containers.archives import as_data_error
 from tinysight.data.readers import cifar, folder, idx, manifest, npz, tiny_imagenet
 from tinysight.data.readers.arrays import Layout, Range
 from tinysight.data.readers.packed import Packed
@@ -44,7 +45,7 @@ def find(path: Path, *, value_range: Range | None = None, layout: Layout | None 
         DataError: nothing that is read, damaged, or several data sets.
         UsageError: a `value_range` or `layout` for what has no arrays.
     """
-    with reading(path):
+    with as_data_error(path):
         found = (
             _in_folder(path, value_range, layout)
             if path.is_dir()
@@ -81,6 +82,9 @@ def _in_folder(path: Path, value_range: Range | None, layout: Layout | None) -> 
             continue  # something else is here that is whole
         if reader:
             found[kind] = reader
+    if found and not found.keys() & {"Tiny ImageNet", "a table of pictures"}:  # they have folders
+        with suppress(DataError):
+            found["folders of pictures"] = folder.find(path)
     if len(found) > 1:
         raise DataError(
             f"{path} holds several data sets: {', '.join(found)}; give the folder or the file of "

@@ -1,5 +1,7 @@
 """IDX files, the layout of MNIST, Fashion-MNIST, EMNIST and KMNIST, gzipped or not.
 
+EMNIST's have rows and columns swapped (its files were written from MATLAB); they are swapped back.
+
 Four files: `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`, and the same with `t10k` or
 `test`; `train-images.idx3-ubyte` is taken as well, and idx4 for pictures in colour. They stand in a
 folder, in one of its folders (torchvision has `raw`), or in an archive. A file is two zero bytes,
@@ -24,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinysight.data.containers import Container, Entry, open_container, skipped_note
-from tinysight.data.containers.archives import MAX_RATIO, reading
+from tinysight.data.containers.archives import MAX_RATIO, as_data_error
 from tinysight.data.containers.inflating import GZIP, Inflated
 from tinysight.data.dataset import quoted
 from tinysight.data.labels import as_labels, check_classes, check_labels
@@ -111,8 +113,17 @@ class Idx:
             "files": {f"{split} {what}": e.name for (split, what), e in self.files.items()},
             **decoded.found.to_source(),
         }
-        notes = (*decoded.found.notes(decoded.shape), *skipped_note(self.container))
+        turned = ["EMNIST's pictures lie on their sides in its files: they were set upright"]
+        notes = (
+            *turned * self._is_emnist(),
+            *decoded.found.notes(decoded.shape),
+            *skipped_note(self.container),
+        )
         return Reading(self._name(), classes, splits, source, notes, numbered=numbered)
+
+    def _is_emnist(self) -> bool:
+        """Whether rows and columns are swapped, as in the files of EMNIST."""
+        return any(_NAMES[e.name.rpartition("/")[2]][0] for e in self.files.values())
 
     def _name(self) -> str:
         path = self.container.path.resolve()
@@ -153,6 +164,8 @@ class Idx:
                     "255: write it again, or give the arrays with their value_range"
                 )
             found[place] = as_pixels(values, None, self.layout, where)
+            if self._is_emnist():
+                found[place] = found[place].transpose(0, 2, 1, 3)
             height, width = found[place].shape[1:3]
             check_bounds(height, width, f"each picture of {where}")
         return found
@@ -162,7 +175,7 @@ class Idx:
         if self.container.kind == "folder":
             for place, entry in self.files.items():
                 path = self.container.path / entry.name
-                with reading(path), path.open("rb") as file:
+                with as_data_error(path), path.open("rb") as file:
                     yield place, file, path.stat().st_size
             return
         places = {entry.name: place for place, entry in self.files.items()}
@@ -203,6 +216,11 @@ def find(source: Container | Path, *, layout: Layout | None = None) -> Idx | Non
                 f"{container.path} has files of both t10k and test, which are one split; remove "
                 "one of the two"
             )
+        if place in files and _unpacked(files[place].name) != _unpacked(entry.name):
+            raise DataError(
+                f"{container.path} has two files for the {what} of {PARTS[part]}: "
+                f"{quoted([files[place].name, entry.name])}; remove one of the two"
+            )
         # torchvision leaves the packed file beside the unpacked one, which is read faster.
         if place not in files or not name.endswith(".gz"):
             files[place] = entry
@@ -218,10 +236,14 @@ def find(source: Container | Path, *, layout: Layout | None = None) -> Idx | Non
     return None
 
 
+def _unpacked(name: str) -> str:
+    return name.removesuffix(".gz")
+
+
 def exactly(folder: Path, names: Iterable[str]) -> Idx:
     """Return a reader of these files of a folder alone, whatever else is in it."""
     files = {}
-    with reading(folder):
+    with as_data_error(folder):
         for name in names:
             _, part, what = _NAMES[name]
             files[PARTS[part], what] = Entry(name, (folder / name).stat().st_size)
@@ -233,7 +255,7 @@ def _located(container: Container) -> list[Entry]:
     if container.kind != "folder":
         return container.locate(_NAMES)
     path = container.path
-    with reading(path):
+    with as_data_error(path):
         found, folders = _listed(path)
         if len(folders) <= FEW:
             for folder in sorted(folders):

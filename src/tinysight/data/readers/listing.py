@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tinysight.data.containers.archives import reading
+from tinysight.data.containers.archives import as_data_error
 from tinysight.data.reading import SPLIT_NAMES
 from tinysight.errors import DataError
 from tinysight.pictures.formats import printable
@@ -59,7 +59,7 @@ def is_listing(path: Path) -> bool:
     """Return whether a file's first line names the columns that are needed."""
     if not path.is_file():
         return False
-    with reading(path), path.open("rb") as file:
+    with as_data_error(path), path.open("rb") as file:
         start = file.read(4096)
     return _columns(path, start.decode("utf-8-sig", "replace")) is not None
 
@@ -92,7 +92,7 @@ def rows_of(path: Path, seen: dict[str, Row]) -> tuple[tuple[str, ...], list[Row
 
 
 def _text(path: Path) -> str:
-    with reading(path):
+    with as_data_error(path):
         if (size := path.stat().st_size) > MAX_BYTES:
             raise DataError(f"{path} has {size:,} bytes; at most {MAX_BYTES:,} are read of a table")
         raw = path.read_bytes()

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinysight.data.containers.archives import reading
+from tinysight.data.containers.archives import as_data_error
 from tinysight.data.dataset import SPLITS, quoted
 from tinysight.data.labels import check_classes, check_labels
 from tinysight.data.readers.decoding import Item, Stream, decode_all
@@ -54,7 +54,7 @@ class Manifest:
         """Return plain values that change when a table or a picture does."""
         stamps = []
         for table in self.tables:
-            with reading(table):
+            with as_data_error(table):
                 stamps.append([str(table.resolve()), *stamp(table.stat())])
         digest = hashlib.sha256()
         for rows in self.rows.values():
@@ -225,7 +225,7 @@ def find(path: Path) -> Manifest | None:
 
 def _tables(path: Path) -> tuple[list[Path], bool]:
     """The tables of a folder, and whether they are named by their splits."""
-    with reading(path):
+    with as_data_error(path):
         files = sorted(f for f in path.iterdir() if f.suffix.lower() in ENDINGS)
     tables = [f for f in files if not f.name.startswith(".") and is_listing(f)]
     if named := [f for f in tables if f.stem.lower() in SPLIT_NAMES]:

@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinysight.data.containers import open_container
-from tinysight.data.containers.archives import reading
+from tinysight.data.containers.archives import as_data_error
 from tinysight.data.dataset import SPLITS, quoted
-from tinysight.data.labels import as_labels, check_classes, check_labels
+from tinysight.data.labels import as_label, as_labels, check_classes, check_labels
 from tinysight.data.readers.arrays import Layout, Range, as_pixels
 from tinysight.data.readers.decoding import Item, Stream, decode_all
 from tinysight.data.readers.npy import ObjectsError, StoredArray, stored_array
@@ -71,7 +71,7 @@ class Npz:
         files = sorted({key.file for key in self.keys})
         stamps = []
         for file in files:
-            with reading(file):
+            with as_data_error(file):
                 stamps.append([str(file.resolve()), *stamp(file.stat())])
         return ["npz", stamps, self.value_range, self.layout]
 
@@ -183,7 +183,7 @@ def find(
 
 
 def _files(path: Path) -> list[Path]:
-    with reading(path):
+    with as_data_error(path):
         return sorted(
             file
             for file in path.iterdir()
@@ -194,6 +194,8 @@ def _files(path: Path) -> list[Path]:
 def _keys(path: Path, split: str = "train") -> list[_Key] | None:
     """The keys of a file, or None if it is no .npz; refused if it is called so nevertheless."""
     called = path.suffix.lower() == ".npz"
+    if not called and not _starts_with_an_array(path):
+        return None
     try:
         container = open_container(path)
         names = [e.name for e in container.entries()] if container.kind == "zip" else []
@@ -207,6 +209,14 @@ def _keys(path: Path, split: str = "train") -> list[_Key] | None:
     if called:
         raise DataError(f"{path} is no .npz: a zip file with .npy arrays in it is expected")
     return None
+
+
+def _starts_with_an_array(path: Path) -> bool:
+    """Whether the first file in a zip is a .npy; what else is in it is not looked at."""
+    with as_data_error(path), path.open("rb") as file:
+        head = file.read(30)
+        name = file.read(int.from_bytes(head[26:28], "little"))
+    return head.startswith(b"PK\3\4") and name.endswith(b".npy")
 
 
 def _role(key: str, split: str) -> tuple[str, str]:
@@ -258,6 +268,8 @@ def _labels(array: StoredArray, n: int) -> NDArray[np.int64]:
     """The labels of n pictures, of the shape n or n x 1."""
     where = str(array)
     shape = array.shape[:1] if array.shape[1:] == (1,) else array.shape
+    if array.dtype.kind in "SU" and array.shape[0]:
+        as_label(next(array.chunks(1)).reshape(-1)[0].item(), 0, where)  # says what to do
     # First by a stand-in that takes no memory: the shape and the kind decide whether to read.
     as_labels(np.broadcast_to(np.zeros((), array.dtype), shape), n, where)
     return as_labels(array.read().reshape(-1), n, where)

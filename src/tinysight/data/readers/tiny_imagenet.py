@@ -23,13 +23,13 @@ from typing import Any
 import numpy as np
 
 from tinysight.data.containers import Container, open_container, skipped_note
-from tinysight.data.containers.archives import reading
+from tinysight.data.containers.archives import as_data_error
 from tinysight.data.dataset import quoted
 from tinysight.data.labels import check_classes
 from tinysight.data.readers.decoding import Item, Stream, decode_all
 from tinysight.data.reading import Options, Reading, Records, stamp
 from tinysight.errors import DataError, UsageError
-from tinysight.pictures.formats import READ, printable
+from tinysight.pictures.formats import READ, REFUSED, printable
 
 __all__ = ["TinyImagenet", "find"]
 
@@ -46,6 +46,7 @@ class _Tree:
     val: dict[str, str] = field(default_factory=dict)
     flat: dict[str, str] = field(default_factory=dict)  # val/images: file name of each picture
     unlabelled: int = 0
+    elsewhere: int = 0  # pictures that stand where none belong
     texts: list[str] = field(default_factory=list)
 
 
@@ -62,7 +63,7 @@ class TinyImagenet:
         if self.container.kind != "folder":
             return known
         folder, digest = str(self.container.path), hashlib.sha256()
-        with reading(self.container.path):
+        with as_data_error(self.container.path):
             for entry in self.container.entries():
                 about = os.stat(f"{folder}/{entry.name}")  # noqa: PTH116 (five times as fast)
                 digest.update(b"%b\0%d %d %d\n" % (os.fsencode(entry.name), *stamp(about)))
@@ -120,6 +121,11 @@ class TinyImagenet:
         notes.append("its val split serves as test: the test split has no labels")
         if tree.unlabelled:
             notes.append(f"test/ has {tree.unlabelled:,} pictures without labels, left out")
+        if tree.elsewhere:
+            notes.append(
+                f"{tree.elsewhere:,} pictures left out: where none belong, or of a kind that is "
+                "not read"
+            )
         notes += [*decoded.found.notes(decoded.shape), *skipped_note(self.container)]
         name = path.resolve().name if self.container.kind == "folder" else path.name.split(".")[0]
         return Reading(name, names, splits, source, tuple(notes))
@@ -133,7 +139,9 @@ class TinyImagenet:
                 continue  # beside the tree, or hidden
             if below in (WNIDS, WORDS, ANNOTATIONS):
                 tree.texts.append(name)
-            if os.path.splitext(below)[1].lower() not in READ:  # noqa: PTH122 (three times as fast)
+            ending = os.path.splitext(below)[1].lower()  # noqa: PTH122 (three times as fast)
+            if ending not in READ:
+                tree.elsewhere += ending in REFUSED and below.startswith(("train/", "val/"))
                 continue
             match below.split("/"):
                 case ["train", wnid, "images", _] | ["train", wnid, _]:
@@ -144,6 +152,8 @@ class TinyImagenet:
                     tree.val[name] = wnid
                 case ["test", *_]:
                     tree.unlabelled += 1
+                case ["train" | "val", *_]:
+                    tree.elsewhere += 1
         return tree
 
     def _texts(self, tree: _Tree) -> dict[str, str]:
@@ -251,19 +261,14 @@ class TinyImagenet:
             yield printable(name), raw
 
 
-def find(source: Container | Path) -> TinyImagenet | None:
-    """Return a reader if Tiny ImageNet's tree stands in a container or at a path, else None.
+def find(source: Container) -> TinyImagenet | None:
+    """Return a reader if Tiny ImageNet's tree stands in a container, else None.
 
     Costs little in a folder and in a zip; a tar.gz is unpacked for it.
 
     Raises:
         DataError: there are several such trees.
     """
-    if isinstance(source, Path):
-        try:
-            source = open_container(source)
-        except DataError:
-            return None
     found = [e.name for e in source.locate({WNIDS}) if not e.name.startswith("__MACOSX/")]
     if len(found) > 1:
         raise DataError(

@@ -514,7 +514,7 @@ def test_zips_that_are_not_read(tmp_path: Path) -> None:
         (
             "cifar.tar",
             b"hello\x1b[31m",
-            "starts with 'hello\\\\x1b[31m', not tar: no archive",
+            "starts with 'hello\\x1b[31m', not tar: no archive",
         ),
         ("cifar.tar", b"", "cifar.tar is empty (0 bytes); fetch or copy it again"),
         (

@@ -14,6 +14,7 @@ from tests.data.published.server import Act, Server
 from tests.data.readers.cifar_layouts import COARSE, FINE, as_tar, hundred_python, ten_python
 
 import tinysight
+from tinysight import api
 from tinysight.data import load
 from tinysight.data.canonical import CANONICAL
 from tinysight.data.published import PUBLISHED, store
@@ -128,24 +129,24 @@ def canonical(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_what_was_added_is_read_where_it_lies(server: Server, canonical: Path) -> None:
-    assert tinysight.api.add_data("cifar10", canonical, quiet=True) == canonical
+    assert api.add_data("cifar10", canonical, quiet=True) == canonical
     data = load("cifar10")
     assert (data.source["path"], data.name) == (str(canonical), "cifar10")
     small = load("cifar10", Recipe(data={"size": 16}).data)
     assert small.shape == (16, 16, 3)
-    (found,) = tinysight.api.verify_data("cifar10", quiet=True)
+    (found,) = api.verify_data("cifar10", quiet=True)
     assert (found.path, found.problem) == (canonical, None)
 
 
 def test_what_was_added_and_is_changed_is_noticed(server: Server, canonical: Path) -> None:
-    tinysight.api.add_data("cifar10", canonical, quiet=True)
+    api.add_data("cifar10", canonical, quiet=True)
     raw = bytearray((canonical / "test_batch").read_bytes())
     raw[len(raw) // 2] ^= 1
     (canonical / "test_batch").write_bytes(raw)
     for data in ({}, {"size": 16}):
         with pytest.raises(DataError, match="is no longer CIFAR-10: it is .*; add it again, or"):
             load("cifar10", Recipe(data=data).data)
-    (found,) = tinysight.api.verify_data("cifar10", quiet=True)
+    (found,) = api.verify_data("cifar10", quiet=True)
     assert found.problem
     assert "it is" in found.problem
 
@@ -154,14 +155,14 @@ def test_a_part_of_it_or_something_else_is_not_added(
     server: Server, canonical: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(DataError, match="is not CIFAR-100 by its content: it is canonical CIFAR"):
-        tinysight.api.add_data("cifar100", canonical)
+        api.add_data("cifar100", canonical)
     whole = load(canonical, Recipe(data={"validation_share": 0.5}).data)
     assert whole.test is not None
     images = np.concatenate([whole.train.images, whole.validation.images])
     labels = np.concatenate([whole.train.labels, whole.validation.labels])
     np.savez(tmp_path / "cifar10.npz", images=images, labels=labels)  # train alone
     with pytest.raises(DataError, match="it is canonical CIFAR-10, the 50,000 train pictures al"):
-        tinysight.api.add_data("cifar10", tmp_path / "cifar10.npz")
+        api.add_data("cifar10", tmp_path / "cifar10.npz")
 
 
 def test_of_the_store_the_checked_archives_alone_are_read(server: Server, tmp_path: Path) -> None:
@@ -185,11 +186,11 @@ def test_the_real_ones_are_added_by_their_fingerprint(
     shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TINYSIGHT_DATA", str(tmp_path / "data"))
-    tinysight.api.add_data("cifar100-coarse", shared_data / "cifar100", quiet=True)
+    api.add_data("cifar100-coarse", shared_data / "cifar100", quiet=True)
     data = load("cifar100-coarse")
     assert data.title == "canonical CIFAR-100 with its 20 coarse labels, all 60,000 pictures"
     with pytest.raises(DataError, match="it is canonical CIFAR-100, all 60,000 pictures"):
-        tinysight.api.add_data("cifar10", shared_data / "cifar100", quiet=True)
+        api.add_data("cifar10", shared_data / "cifar100", quiet=True)
 
 
 def test_a_server_that_fails_is_said_while_it_is_tried(
@@ -197,7 +198,7 @@ def test_a_server_that_fails_is_said_while_it_is_tried(
 ) -> None:
     path, name = "/cifar10/cifar-10-python.tar.gz", "cifar-10-python.tar.gz"
     server.serve(path, contents[name], Act(cut=1000), Act())
-    tinysight.api.fetch_data("cifar10")
+    api.fetch_data("cifar10")
     assert "received 1000 bytes" in capsys.readouterr().err
 
 

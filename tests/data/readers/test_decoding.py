@@ -146,7 +146,7 @@ def test_skip_bad_leaves_them_out_and_says_so(
 
 
 def test_nothing_readable_is_refused_even_so() -> None:
-    with pytest.raises(DataError, match=r"2 of 2 pictures cannot be read: 0\.png is empty"):
+    with pytest.raises(DataError, match=r"none of the 2 pictures can be read: 0\.png is empty"):
         decode({"train": [b"", b"x"]}, skip_bad=True)
 
 

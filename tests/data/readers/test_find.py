@@ -219,9 +219,12 @@ def notes(path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "make", "text"),
     [
-        ("x.tgz", lambda p: (notes(p.parent / "n"), as_tar(p.parent / "n", p)), "it holds 'n/mo"),
+        ("x.tgz", lambda p: (notes(p.parent / "n"), as_tar(p.parent / "n", p)), "(it holds 'n/mo"),
         ("x.zip", lambda p: (notes(p.parent / "n"), as_zip(p.parent / "n", p)), "unpack it and gi"),
-        ("cat.png", lambda p: p.write_bytes(b"\x89PNG\r\n\x1a\n"), "not gzip, tar or zip: no arc"),
+        ("cat.png", lambda p: p.write_bytes(b"\x89PNG\r\n\x1a\n"), "is a picture; give the folder"),
+        ("cat", lambda p: p.write_bytes(b"\x93NUMPY\1\0"), "is one array (.npy); give pictures and"),
+        ("batch", lambda p: p.write_bytes(b"\x80\x02}q"), "is a pickle; of pickles CIFAR's own"),
+        ("x.dat", lambda p: p.write_bytes(b"text"), "starts with 'text', not gzip, tar or zip"),
         ("cat.png", lambda p: p.write_bytes(b""), "is empty (0 bytes); fetch or copy it again"),
         ("x.parquet", lambda p: p.write_bytes(b"text"), "cannot be read as parquet"),
         ("x", lambda p: p.write_bytes(b"PAR1"), "cannot be read as parquet"),

@@ -31,6 +31,13 @@ _OTHERS = {
 }
 
 
+# What is no data set alone, and what to do with it.
+_ALONE = {
+    b"\x80": "a pickle; of pickles CIFAR's own are read: give the folder that it lies in",
+    b"\x93NUMPY": "one array (.npy); give pictures and labels in one .npz, as images and labels",
+    b"\x89PNG": "a picture; give the folder of the pictures, with a folder for each class",
+    b"\xff\xd8\xff": "a picture; give the folder of the pictures, with a folder for each class",
+}
 MAX_DEPTH = 40  # folders in folders
 EXPECTED = "a folder, an archive, or a .parquet, .npz, .csv or IDX file is expected"
 
@@ -191,12 +198,14 @@ def _what_it_is(path: Path, start: bytes) -> str:
     if text.lower().startswith(_WEB):
         shown = printable(text[:5].decode("latin-1"))
         return (
-            f"{path} starts with {shown!r}, not {kind}: a web page was saved in its place; "
+            f"{path} starts with '{shown}', not {kind}: a web page was saved in its place; "
             "fetch it again"
         )
     if text.startswith(b"version https://git-lfs"):
         return f"{path} is a Git LFS pointer, not the file itself; fetch it with git lfs pull"
     if other := next((name for magic, name in _OTHERS.items() if start.startswith(magic)), None):
         return f"{path} is {other}, which is not read; unpack it first and give the folder"
+    if other := next((name for magic, name in _ALONE.items() if start.startswith(magic)), None):
+        return f"{path} is {other}"
     shown = printable(start[:12].decode("latin-1"))
-    return f"{path} starts with {shown!r}, not {kind}: no archive; {EXPECTED}"
+    return f"{path} starts with '{shown}', not {kind}: no archive; {EXPECTED}"

@@ -182,6 +182,11 @@ def _read(name: str, source: Source | None) -> Picture:
 
 
 def _listed(bad: list[str], n: int) -> str:
+    if len(bad) == n:
+        return (
+            f"none of the {n:,} pictures can be read: {'; '.join(bad[:3])}"
+            f"{' …' * (n > 3)}; are they where they are looked for, and whole?"
+        )
     rest = f"; and {len(bad) - 10:,} more" if len(bad) > 10 else ""
     return (
         f"{len(bad):,} of {n:,} pictures cannot be read: {'; '.join(bad[:10])}{rest}. "

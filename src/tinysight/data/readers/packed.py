@@ -40,10 +40,10 @@ class Packed:
         )
         if found is None:
             names = [entry.name for entry in self.container.entries()]
-            held = quoted(names) if names else "no files"
+            held = quoted(names, 3) if names else "no files"
             raise DataError(
-                f"{self.container.path} is no data set: in archives CIFAR, IDX and Tiny ImageNet "
-                f"are read, as they were published; it holds {held}: unpack it and give the folder"
+                f"{self.container.path} is no data set: of archives those of CIFAR, IDX and Tiny "
+                f"ImageNet are read; unpack it and give the folder (it holds {held})"
             )
         if self.layout is not None and not isinstance(found, idx.Idx):
             raise UsageError(f"layout is for arrays; {self.container.path} has none")

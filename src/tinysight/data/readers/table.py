@@ -220,7 +220,7 @@ def _reading(path: Path) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowException, OSError) as error:
-        said = printable(" ".join(str(error).split()))
+        said = printable(" ".join(str(error).split())).rstrip(".")
         raise DataError(
             f"{path} cannot be read as parquet: {said}; fetch or write it again"
         ) from None

@@ -18,10 +18,12 @@ from tinysight.errors import (
     CheckpointError,
     DataError,
     Diverged,
+    ResourceError,
     TinysightError,
     UnknownName,
     UsageError,
 )
+from tinysight.machine import choose_device
 from tinysight.recipe import Facts
 
 FIVE: Any = 5
@@ -292,6 +294,15 @@ def test_batches_are_taken_apart(folder: Path, small: dict[str, Any]) -> None:
             lambda: api.preview("digits", out="preview.jpg"),
             "the preview is a PNG; out must end in .png, got",
         ),
+        (
+            lambda: api.preview("nowhere", "quik", out="x.png"),
+            "unknown recipe 'quik'; did you mean",
+        ),
+        (
+            lambda: tinysight.load_data("digits", layout="nhwc"),
+            "value_range and layout are for arrays, in memory or in files; digits has none",
+        ),
+        (lambda: tinysight.train("cifar10", value_range=(0, 1)), "are for arrays, .* cifar10 has"),
     ],
 )
 def test_wrong_types_are_refused(call: Callable[[], object], text: str) -> None:
@@ -319,7 +330,7 @@ def test_a_picture_by_a_name_that_is_too_long_is_unreadable(
 def test_reading_shows_how_far_it_is(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tinysight.progress.LINE_AFTER", 0.0)
+    monkeypatch.setattr("tinysight.progress._Counter.every", 0.0)
     tinysight.load_data(folder, cache=False)
     assert "reading pictures: 60 of 60" in capsys.readouterr().err
     tinysight.load_data(folder, cache=False, quiet=True)
@@ -350,3 +361,124 @@ def test_the_order_of_overrides_does_not_matter(folder: Path) -> None:
     fields: dict[str, Any] = {"schedule.warmup": 1, "schedule.name": "cosine"}
     first = tinysight.plan(folder, quiet=True, **fields).recipe
     assert first == tinysight.plan(folder, quiet=True, **dict(reversed(fields.items()))).recipe
+
+
+def sheet_of(path: Path) -> NDArray[np.uint8]:
+    return np.asarray(Image.open(path).convert("RGB"))
+
+
+def test_a_preview_shows_what_mixing_makes_and_builds_no_model(folder: Path) -> None:
+    off, on = Path("off.png"), Path("on.png")
+    # A plan refuses such batches; only the data is drawn.
+    fields: dict[str, Any] = {"batch_size": 5000, "augment.flip": False, "augment.crop": 0}
+    with pytest.raises(UsageError, match="is above the 49 training pictures"):
+        tinysight.plan(folder, **fields)
+    for out, alpha in ((off, 0.0), (on, 1.0)):
+        fields["augment.mixup"] = alpha
+        api.preview(folder, out=out, **fields)
+    plain, mixed = sheet_of(off), sheet_of(on)
+    assert mixed.shape[0] > plain.shape[0]  # for the shares below the pictures
+    colours = {tuple(c) for c in plain.reshape(-1, 3).tolist()}
+    new = [c for c in mixed.reshape(-1, 3).tolist() if tuple(c) not in colours]
+    assert len(new) > 1000
+
+
+def test_an_evaluation_says_where_it_was_computed(
+    folder: Path, small: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def choose(name: str = "auto") -> torch.device:
+        asked.append(name)
+        return choose_device(name)
+
+    monkeypatch.setattr("tinysight.api.run.choose_device", choose)
+    run = tinysight.train(folder, device="cpu", **small)
+    assert set(asked) == {"cpu"}
+    said = run.folder.read_json("evaluation/validation/metrics")
+    assert (said["device"], run.evaluate().device) == ("cpu", choose_device().type)
+    assert asked[-1] == "auto"
+    assert next(run.model(device="cpu").parameters()).device.type == "cpu"
+    (found,) = run.predict(folder / "red" / "0.png", device="cpu")
+    assert found.top[0][0] == "red"
+    for call in (run.evaluate, run.model, lambda device: run.predict(folder, device=device)):
+        with pytest.raises(UsageError, match="device must be one of auto, cpu, cuda, mps, got"):
+            call(device="gpu")
+    with pytest.raises(UsageError, match="device must be one of"):
+        tinysight.evaluate(run.path, data="no such data", device="gpu")
+
+
+def test_a_model_is_brought_to_its_device(
+    folder: Path, small: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tinysight.train(folder, **small)
+    # The one other device that every machine has; it computes nothing.
+    monkeypatch.setattr("tinysight.api.run.choose_device", torch.device)
+    assert {p.device.type for p in run.model(device="meta").parameters()} == {"meta"}
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+def test_a_gpu_answers_as_the_cpu_does(folder: Path, small: dict[str, Any]) -> None:
+    run = tinysight.train(folder, device="cuda", **small)
+    assert run.folder.read_json("evaluation/validation/metrics")["device"] == "cuda"
+    there, here = (run.evaluate("test", device=d).probabilities for d in ("cuda", "cpu"))
+    np.testing.assert_allclose(there, here, atol=1e-5)
+    found = [run.predict(folder, device=d) for d in ("cuda", "cpu")]
+    assert [p.top[0][0] for p in found[0]] == [p.top[0][0] for p in found[1]]
+
+
+def test_what_is_no_picture_is_counted_and_said(
+    folder: Path, small: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tinysight.train(folder, **small)
+    (folder / "red" / "notes.TXT").touch()
+    capsys.readouterr()
+    assert len(run.predict(folder)) == 60
+    assert capsys.readouterr().err == "skipped 1 file that is no picture: 1 .txt\n"
+    (folder / "a.txt").touch()
+    (folder / "README").touch()
+    assert len(run.predict([folder, folder / "red"])) == 80
+    said = "skipped 4 files that are no pictures: 3 .txt, 1 without ending\n"
+    assert capsys.readouterr().err == said
+    assert len(run.predict(folder, quiet=True)) == 60
+    assert not capsys.readouterr().err
+    for i in range(12):
+        (folder / f"a.x{i}").touch()
+    run.predict(folder)
+    assert capsys.readouterr().err.endswith(", 1 .x3, 1 .x4, and others\n")
+
+
+def test_what_arrays_leave_open_is_stated_to_every_verb(here: Path, small: dict[str, Any]) -> None:
+    images, labels = noise(60, 0)
+    open_: Any = (images / 255, labels)
+    stated: dict[str, Any] = {
+        "value_range": (0, 1), "layout": "nhwc", "classes": ["red", "green", "blue"]
+    }  # fmt: skip
+    with pytest.raises(UsageError, match="what black and white are is not guessed"):
+        tinysight.plan(open_, layout="nhwc", **small)
+    assert tinysight.plan(open_, **stated, **small).data.classes == ("red", "green", "blue")
+    run = tinysight.train(open_, **stated, **small)
+    assert run.classes == ("red", "green", "blue")
+    assert api.preview(open_, out=here / "x.png", **stated).exists()
+    data = tinysight.load_data(open_, **stated)
+    for name, value in stated.items():
+        with pytest.raises(UsageError, match=f"{name} comes too late: the data set is read alrea"):
+            tinysight.train(data, **{name: value}, **small)
+    # A file is read in the same way again.
+    np.savez(here / "x.npz", x_train=images / 255, y_train=labels)
+    run = tinysight.train("x.npz", **stated, **small)
+    assert tinysight.load(run.path).evaluate("test").metrics.top1.n == 6
+
+
+def test_a_full_disk_after_the_training_says_that_it_is_saved(
+    folder: Path, small: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise ResourceError("cannot write x.svg: No space left on device")
+
+    monkeypatch.setattr("tinysight.api.run.write_report", full)
+    with pytest.raises(ResourceError, match="x.svg: No space left on device; the training is save"):
+        tinysight.train(folder, **small)
+    monkeypatch.undo()
+    os.chdir(folder.parent)
+    assert tinysight.load("pictures-quick-001").report().is_file()

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -19,6 +21,7 @@ from PIL import Image
 from tinysight import __version__, api
 from tinysight.cli import main
 from tinysight.evaluation.predict import Prediction
+from tinysight.machine import choose_device
 from tinysight.run import RunFolder
 
 
@@ -103,7 +106,17 @@ def test_help_names_every_verb(cli: Cli) -> None:
         (["train", "digits", "--recipe", "quik"], 2, "unknown recipe 'quik'; did you mean 'quick'"),
         (["train", "digits", "--recipe", "none.json"], 2, "cannot read the recipe none.json"),
         (["train", "digits", "--device", "gpu"], 2, "device must be one of auto, cpu, cuda, mps"),
+        (["evaluate", "runs/x", "--device"], 2, "requires an argument"),
         (["train", "digts"], 2, "did you mean 'digits'"),
+        (
+            ["data", "info", "digits", "--value-range", "1"],
+            2,
+            "--value-range must be LOW,HIGH, what black and white are, such as 0,1 or 0,255; got",
+        ),
+        (["train", "x.npz", "--value-range", "0,a"], 2, "--value-range must be LOW,HIGH, what"),
+        (["data", "info", ".", "--value-range", "1,0"], 2, "value_range must be (low, high), the"),
+        (["data", "info", ".", "--layout", "hwc"], 2, "layout must be"),
+        (["data", "info", ".", "--classes", "a,,b"], 2, "classes must be a list of names, got"),
         (["train", "digits", "init=nowhere"], 2, "unknown run 'nowhere'"),
         (["evaluate", "nowhere"], 2, "unknown run 'nowhere'"),
         (
@@ -190,10 +203,13 @@ def test_evaluate_prints_classes_and_counts_reads_of_the_test_labels(
 ) -> None:
     said = cli("evaluate", trained)
     assert said.out.startswith("validation accuracy ")
-    assert "macro mean" in said.out
+    n = json.loads((trained / "evaluation/validation/metrics.json").read_text())["n"]
+    for mean in ("macro mean", "weighted mean"):
+        assert re.search(rf"^{mean} +{n} ", said.out, flags=re.MULTILINE), said.out
     before = len(RunFolder.open(trained).test_reads())
     assert f"test labels read {before + 1} times" in cli("evaluate", trained, "--split", "test").out
     values = json.loads(cli("evaluate", trained, "--json").out)
+    assert values["device"] == choose_device().type
     assert 0 <= values["metrics"]["top1"]["low"] <= values["metrics"]["top1"]["high"] <= 1
     wrong = cli("evaluate", trained, "--split", "train")
     assert (wrong.code, "split must be validation or test, got 'train'" in wrong.err) == (2, True)
@@ -213,6 +229,7 @@ def test_predict_as_table_json_and_csv(cli: Cli, trained: Path, pictures: Path) 
     table = cli("predict", trained, pictures)
     assert table.code == 0
     assert "0.png" in table.out
+    assert table.err.startswith("skipped 1 file that is no picture: 1 .txt\n")
     found = json.loads(cli("predict", trained, pictures, "--json", "--top", "3").out)
     assert [len(p["top"]) for p in found] == [3, 3]
     values = [t["probability"] for t in found[0]["top"]]
@@ -229,6 +246,9 @@ def test_predict_names_what_it_cannot_read_and_does_the_rest(
     said = cli("predict", trained, pictures, "--json")
     assert said.code == 3
     assert "1 of 3 pictures could not be read" in said.err
+    name = pictures / "bad.png"
+    assert f"\n{name} is not a picture: it starts with 'no picture'" in said.err
+    assert said.err.count(str(name)) == 1
     assert sorted(bool(p["error"]) for p in json.loads(said.out)) == [False, False, True]
 
 
@@ -302,6 +322,43 @@ def test_without_a_verb_the_help_is_shown(words: list[str], cli: Cli) -> None:
     assert "Commands" in said.out
 
 
+def test_a_preview_of_yours_is_not_written_over(cli: Cli, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "preview.png").write_text("mine")
+    assert cli("data", "preview", "digits").out == "preview-2.png\n"
+    assert cli("data", "preview", "digits").out == "preview-3.png\n"
+    assert (tmp_path / "preview.png").read_text() == "mine"
+
+
+def test_info_lists_what_cannot_be_read(cli: Cli, tmp_path: Path) -> None:
+    for name in ("cat", "dog"):
+        (tmp_path / name).mkdir()
+        for i in range(20):
+            pixels = torch.randint(0, 255, (8, 8, 3), dtype=torch.uint8).numpy()
+            Image.fromarray(pixels).save(tmp_path / name / f"{i}.png")
+    (tmp_path / "cat" / "3.png").write_text("no picture")
+    said = cli("data", "info", str(tmp_path))
+    assert said.code == 0
+    assert "1, left out" in said.out
+    assert "cat/3.png is not a picture" in said.out
+
+
+def test_a_current_folder_that_is_gone(cli: Cli, tmp_path: Path, monkeypatch: Any) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    said = cli("data", "list")
+    assert said.code == 2
+    assert said.err == "error: the current folder no longer exists; change into another\n"
+
+
+def test_an_option_of_a_verb_without_fields_is_no_field(cli: Cli) -> None:
+    said = cli("report", "x", "--out", "a.csv")
+    assert said.code == 2
+    assert "FIELD" not in said.err
+    assert "field is given without dashes" not in said.err
+
+
 @pytest.mark.parametrize("word", ["skip_bad=1", "progress=1", "cache=1", "optim.lr=1", "data.x=1"])
 def test_info_takes_the_fields_of_data_alone(word: str, cli: Cli) -> None:
     said = cli("data", "info", "digits", word)
@@ -333,9 +390,7 @@ def spoilt(tmp_path: Path) -> Path:
     return tmp_path / "spoilt"
 
 
-@pytest.mark.parametrize(
-    "words", [["train", "--dry-run"], ["data", "info"], ["data", "preview", "--out", "x.png"]]
-)
+@pytest.mark.parametrize("words", [["train", "--dry-run"], ["data", "preview", "--out", "x.png"]])
 def test_unreadable_pictures_are_left_out_when_asked(
     words: list[str], cli: Cli, spoilt: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -383,10 +438,10 @@ def test_class_names_of_an_evaluation_reach_no_terminal_raw(
     assert "most confused: " in said.out
 
 
-@pytest.mark.parametrize("words", [["train", "--dry-run"], ["data", "info"]])
+@pytest.mark.parametrize("words", [["train", "--skip-bad", "--dry-run"], ["data", "info"]])
 def test_names_of_folders_reach_no_terminal_raw(words: list[str], cli: Cli, spoilt: Path) -> None:
     (spoilt / "bird").rename(spoilt / EVIL)
-    said = cli(*words, spoilt.rename(spoilt.parent / EVIL), "--skip-bad")
+    said = cli(*words, spoilt.rename(spoilt.parent / EVIL))
     assert said.code == 0
     assert not {"\x1b", "\x07", "\x9b"} & set(said.out + said.err)
 
@@ -596,7 +651,8 @@ def test_an_output_that_is_a_file_is_refused_before_the_data_is_read(
 def test_an_output_folder_that_cannot_be_made_is_said(cli: Cli, nobody: Path) -> None:
     (nobody / "closed").mkdir(mode=0o500)
     said = cli("train", "digits", "epochs=1", "model=linear", "-q", "--out", nobody / "closed/run")
-    assert (said.code, "Permission denied" in said.err) == (5, True)
+    assert said.code == 5
+    assert re.search("cannot make the run folder .*cannot be written; name another", said.err)
     assert said.err.count("\n") == 1
 
 
@@ -605,3 +661,40 @@ def test_a_gpu_that_is_not_here_is_refused(cli: Cli) -> None:
     said = cli("train", "digits", "--device", "cuda")
     text = "device cuda was asked for, but torch finds none here; use --device auto"
     assert (said.code, text in said.err) == (2, True)
+
+
+def test_what_arrays_leave_open_is_stated_by_options(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    images = np.random.default_rng(0).random((60, 3, 8, 3))
+    np.savez("x.npz", x_train=images, y_train=np.arange(60) % 2)
+    assert cli("data", "info", "x.npz", "--layout", "nchw").code == 2
+    options = ["--value-range", "0,1", "--layout", "nchw", "--classes", "cat, dog"]
+    said = json.loads(cli("data", "info", "x.npz", "--json", *options).out)
+    assert (said["shape"], said["classes"]) == ([8, 3, 3], ["cat", "dog"])
+    assert cli("data", "preview", "x.npz", *options).out == "preview.png\n"
+    words = ["model=linear", "epochs=1", "batch_size=16", "-q", "--out", "run"]
+    assert cli("train", "x.npz", *words, *options).code == 0
+    assert cli("evaluate", "run", "--split", "test", "--device", "cpu").code == 0
+    assert RunFolder.open("run").data()["classes"] == ["cat", "dog"]
+
+
+def test_the_name_of_an_unreadable_picture_stands_once(
+    cli: Cli, trained: Path, tmp_path: Path
+) -> None:
+    long = tmp_path / ("x" * 150 + ".png")
+    long.write_text("no picture")
+    said = cli("predict", trained, long, tmp_path / "none.png")
+    assert said.code == 3
+    first, second, _ = said.err.splitlines()
+    assert (first.count(".png"), second.count(".png")) == (1, 1)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
+@pytest.mark.parametrize("words", [["evaluate"], ["predict", "x.png"]])
+def test_a_gpu_that_is_not_here_is_refused_later_too(
+    words: list[str], cli: Cli, trained: Path
+) -> None:
+    said = cli(words[0], trained, *words[1:], "--device", "cuda")
+    assert (said.code, "device cuda was asked for, but torch finds none" in said.err) == (2, True)

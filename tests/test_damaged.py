@@ -117,6 +117,7 @@ NO_SUCH_NUMBERS = len(HEADER).to_bytes(8, "little") + HEADER + b"\0"
             r"splits.train.counts must have 1 counts",
         ),
         ("data.json", change(classes=[1, 2, 3]), "load report", "classes.0 must be a valid string"),
+        ("data.json", change(init="abc"), "load report", "init String should match pattern"),
         ("data.json", change(source=None), "load evaluate report", "source must be an object"),
         (
             "data.json",

@@ -18,7 +18,7 @@ LAYERS: list[set[str]] = [
     {"training"},
     {"reporting"},
     {"api"},
-    {"terminal"},
+    {"terminal", "stopping", "words"},
     {"cli"},
 ]
 RANK = {name: i for i, names in enumerate(LAYERS) for name in names}

@@ -1,10 +1,13 @@
+import contextlib
 import io
+import os
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from tinysight import progress as module
-from tinysight.progress import Progress
+from tinysight.progress import Progress, duration
 
 ROW = {
     "epoch": 1.0,
@@ -31,29 +34,61 @@ def shown(*, terminal: bool) -> tuple[Progress, io.StringIO]:
     return progress, screen
 
 
-def train(progress: Progress, clock: list[float], seconds: float) -> None:
-    """Ten steps of two epochs, some seconds each."""
-    with progress.training(10):
+def train(progress: Progress, clock: list[float], seconds: float, evaluation: float = 0.0) -> int:
+    """Two epochs of five steps, some seconds each; return how often an evaluation was estimated.
+
+    The estimate is 30 s, and takes 7.
+    """
+    asked = 0
+
+    def estimate() -> float:
+        nonlocal asked
+        asked += 1
+        clock[0] += 7
+        return 30.0
+
+    with progress.training(2, 5, estimate):
         for step in range(1, 11):
             clock[0] += seconds
             progress.step(step, 1 + (step > 5), 2.0 / step, 0.1 * step, 640.0)
-            if step == 5:
-                progress.epoch(ROW, better=True)
+            if step % 5 == 0:
+                clock[0] += evaluation
+                progress.epoch(ROW, better=step == 5)
+    return asked
 
 
 def test_without_a_terminal_there_are_plain_lines(clock: list[float]) -> None:
     progress, screen = shown(terminal=False)
     train(progress, clock, 20.0)
     lines = screen.getvalue().splitlines()
-    assert lines[0] == "expected: about 2 min 40 s more"
-    assert lines[1] == "epoch 1  step 2/10  loss 1.000  train 20.0%  640 img/s  2 min 40 s left"
+    assert lines[0] == "expected: about 3 min 40 s more"
+    assert lines[1] == "epoch 1  step 2/10  loss 1.000  train 20.0%  640 img/s  3 min 40 s left"
     epoch = (
         "epoch   1  loss 1.250  train 50.0%, clean 60.0%  validation 55.00% best  1,234 img/s  "
         "1 min 23 s"
     )
     assert epoch in lines
-    assert lines[-1].startswith("epoch 2  step 9/10  loss 0.222  train 90.0%  validation 55.0%")
+    assert lines[-2].startswith("epoch 2  step 9/10  loss 0.222  train 90.0%  validation 55.0%")
     assert "\x1b" not in screen.getvalue()
+
+
+def test_the_time_left_holds_the_evaluations(clock: list[float]) -> None:
+    """Before the first by an estimate, whose own time counts for nothing; then as it was."""
+    progress, screen = shown(terminal=False)
+    assert train(progress, clock, 40.0, 50.0) == 1
+    left = [line.rpartition("  ")[2] for line in screen.getvalue().splitlines()]
+    steps = [said for said in left if said.endswith("left")]
+    expected = [8 * 40 + 2 * 30, 7 * 40 + 2 * 30, 6 * 40 + 2 * 30, 5 * 40 + 2 * 30]
+    expected += [n * 40 + 50 for n in (4, 3, 2, 1, 0)]
+    assert left[:2] == ["640 img/s", "expected: about 6 min 20 s more"]
+    assert steps == [f"{duration(s)} left" for s in expected]
+
+
+def test_an_evaluation_that_was_seen_is_not_estimated(clock: list[float]) -> None:
+    progress, screen = shown(terminal=False)
+    assert train(progress, clock, 0.6, 50.0) == 0
+    # Five steps were timed at the sixth, 3 s: more than that at the seventh.
+    assert f"expected: about {duration(3 * 0.6 + 50)} more" in screen.getvalue()
 
 
 def test_no_line_is_longer_than_a_terminal(clock: list[float]) -> None:
@@ -67,23 +102,23 @@ def test_no_line_is_longer_than_a_terminal(clock: list[float]) -> None:
         "pictures_per_second": 99_999,
         "seconds": 3599,
     }
-    with progress.training(9_999):
+    with progress.training(300, 33, lambda: 0.0):
         for step in range(3):
             clock[0] += 40
-            progress.step(6_000 + 100 * step, 300, 2.3e16, 0.999, 99_999)
+            progress.step(9_600 + 100 * step, 300, 2.3e16, 0.999, 99_999)
         progress.epoch(row, better=True)
         clock[0] += 40
-        progress.step(6_300, 301, 2.301, 0.999, 99_999)
+        progress.step(9_900, 300, 2.301, 0.999, 99_999)
     lines = screen.getvalue().splitlines()
-    assert len(lines) == 5
+    assert len(lines) == 6
     assert max(map(len, lines)) <= 100
-    assert "loss 2.3e+16" in lines[1]
+    assert "loss 2.3e+16" in lines[0]
 
 
 def test_a_quick_training_says_its_epochs_alone(clock: list[float]) -> None:
     progress, screen = shown(terminal=False)
     train(progress, clock, 0.1)
-    assert len(screen.getvalue().splitlines()) == 1
+    assert len(screen.getvalue().splitlines()) == 2
 
 
 def test_on_a_terminal_a_bar_moves(clock: list[float]) -> None:
@@ -113,3 +148,26 @@ def test_counting_says_how_far_it_is(clock: list[float]) -> None:
     with progress.counting("reading pictures") as counter:
         counter(2000, 6000)
     assert "2,000/6,000" in screen.getvalue()
+
+
+@pytest.mark.parametrize("nowhere", ["pipe", "full"])
+def test_what_standard_error_does_not_take_stops_no_work(
+    nowhere: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if nowhere == "full":
+        if not Path("/dev/full").exists():
+            pytest.skip("no /dev/full")
+        stream = Path("/dev/full").open("w", buffering=1)  # noqa: SIM115
+    else:
+        end, start = os.pipe()
+        os.close(end)
+        stream = os.fdopen(start, "w", buffering=1)
+    monkeypatch.setattr("sys.stderr", stream)
+    progress = Progress()
+    progress.say("a line")
+    progress.say("another")
+    with pytest.raises(OSError, match="Broken pipe|No space left"):
+        stream.write("a line\n")
+        stream.flush()
+    with contextlib.suppress(OSError):
+        stream.close()

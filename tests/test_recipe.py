@@ -1,6 +1,9 @@
 import json
+import re
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from tinysight.errors import RecipeError
@@ -41,12 +44,24 @@ def test_override_changes_one_field_and_leaves_the_original() -> None:
         ("loss.class_weights", "[1, 2]", (1.0, 2.0)),
         ("loss.class_weights", "1,2", (1.0, 2.0)),
         ("name", "3", "3"),
+        ("epochs", "1_000", 1000),
+        ("optim.lr", ".5", 0.5),
+        ("optim.lr", "5.", 5.0),
+        ("optim.momentum", "0", 0.0),
+        ("augment.flip", "yes", True),
+        ("augment.flip", "True", True),
+        ("optim.nesterov", "0", False),
+        ("data.label", "1,2", "1,2"),
+        ("data.size", "None", None),
+        ("model.name", "3", "3"),
     ],
 )
 def test_text_from_the_command_line_is_read_as_the_field_s_type(
     path: str, text: str, value: object
 ) -> None:
-    found = Recipe().override(path, text)
+    # adam, which alone reads betas.
+    optim = Optim(name="adam" if path == "optim.betas" else "sgd")
+    found = Recipe(optim=optim).override(path, text)
     for part in path.split("."):
         found = getattr(found, part)
     assert found == value
@@ -61,11 +76,29 @@ def test_a_bare_name_chooses_the_model_and_drops_the_other_s_options() -> None:
 @pytest.mark.parametrize(
     ("path", "value", "text"),
     [
-        ("optim.lr", "nan", "optim.lr must be a finite number, got 'nan'"),
-        ("optim.lr", "inf", "optim.lr must be a finite number, got 'inf'"),
+        ("optim.lr", "nan", "optim.lr must be a finite number, got nan"),
+        ("optim.lr", "inf", "optim.lr must be a finite number, got inf"),
         ("optim.lr", -1, "optim.lr must be greater than 0, got -1"),
-        ("epochs", "0", "epochs must be greater than or equal to 1, got '0'"),
-        ("epochs", "1.5", "epochs must be a valid integer"),
+        ("epochs", "0", "epochs must be greater than or equal to 1, got 0"),
+        ("epochs", "1.5", "^epochs must be a whole number, got 1.5$"),
+        ("epochs", "two", "^epochs must be a whole number, got 'two'$"),
+        ("epochs", 1.5, "^epochs must be a whole number, got 1.5$"),
+        ("epochs", True, "^epochs must be a whole number, got True$"),
+        ("seed", np.bool_(True), "^seed must be a whole number, got np.True_$"),
+        ("optim", {"lr": True}, "^optim.lr must be a number, got True$"),
+        ("optim", {"lr": "0.1"}, "^optim.lr must be a number, got '0.1'$"),
+        ("optim", "adam", "^optim must be a group of fields, got 'adam'$"),
+        ("optim.lr", "x", "^optim.lr must be a number, got 'x'$"),
+        ("optim.lr", "1" * 41, "^optim.lr must be a number, got '1+'$"),
+        ("augment.flip", "perhaps", "^augment.flip must be true or false, got 'perhaps'$"),
+        ("augment.flip", 1, "^augment.flip must be true or false, got 1$"),
+        ("optim.betas", 3, "^optim.betas must be a list, got 3$"),
+        ("optim.betas", "0.9", r"^optim.betas.1 is missing, got \[0.9\]$"),
+        ("optim.betas", "1,2,3", r"^optim.betas has too many values, got \[1, 2, 3\]$"),
+        ("loss.class_weights", "x", "^loss.class_weights must be 'balanced' or a list, got 'x'$"),
+        ("loss.class_weights", [1, "2"], "^loss.class_weights.1 must be a number, got '2'$"),
+        ("name", 3, "^name must be text, got 3$"),
+        ("name", "a b", "^name must match pattern .*, got 'a b'$"),
         ("batch_size", 0, "batch_size must be greater than or equal to 1, got 0"),
         ("seed", -1, "seed must be greater than or equal to 0, got -1"),
         ("lerning_rate", 1, "unknown recipe field 'lerning_rate'; did you mean 'optim.lr'"),
@@ -85,7 +118,53 @@ def test_a_bare_name_chooses_the_model_and_drops_the_other_s_options() -> None:
         ("loss.class_weights", [0, 0], r"at least one of them above 0, got \[0.0, 0.0\]"),
         ("loss.class_weights", [], r"at least one of them above 0, got \[\]"),
         ("loss.class_weights", "[1, NaN]", "loss.class_weights.1 must be a finite number"),
-        ("schedule.warmup", 1, "warmup has no effect with onecycle, whose rise is schedule.peak"),
+        (
+            "schedule.warmup",
+            1,
+            "^schedule.warmup=1.0 has no effect with onecycle, only constant, cosine and plateau "
+            "read it; leave it at 0.0 or choose another schedule.name$",
+        ),
+        (
+            "schedule.patience",
+            "3",
+            "patience=3 has no effect with onecycle, only plateau reads it;",
+        ),
+        (
+            "schedule",
+            {"name": "cosine", "peak": 0.5},
+            "peak=0.5 has no effect with cosine, only one",
+        ),
+        (
+            "schedule",
+            {"name": "constant", "end": 1},
+            "end=1.0 has no effect with constant, only cos",
+        ),
+        (
+            "schedule",
+            {"name": "cosine", "factor": 0.5},
+            "factor=0.5 has no effect with cosine, onl",
+        ),
+        (
+            "schedule",
+            {"name": "cosine", "start": 0.5},
+            "schedule.start=0.5 has no effect with cosine, only onecycle and a warm-up read it",
+        ),
+        (
+            "optim",
+            {"name": "adamw", "momentum": 0.5},
+            "^optim.momentum=0.5 has no effect with adamw, only sgd reads it; leave it at 0.9 or",
+        ),
+        (
+            "optim",
+            {"name": "adam", "nesterov": False},
+            "nesterov=False has no effect with adam, on",
+        ),
+        (
+            "optim.betas",
+            "0.8,0.9",
+            r"betas=\(0.8, 0.9\) has no effect with sgd, only adam and adamw",
+        ),
+        ("optim.eps", 1e-6, "eps=1e-06 has no effect with sgd, only adam and adamw read it"),
     ],
 )
 def test_a_wrong_field_or_value_is_refused(path: str, value: object, text: str) -> None:
@@ -163,3 +242,98 @@ def test_a_part_is_replaced_before_its_fields_whatever_the_order() -> None:
     for given in (fields, dict(reversed(fields.items()))):
         found = Recipe().override_all(given).model
         assert (found.name, found.options) == ("resnet18", {"width": 16})
+
+
+def test_text_is_read_as_a_number_on_the_command_line_alone() -> None:
+    for text, said in (
+        ('{"seed": "7"}', "seed must be a whole number, got '7'"),
+        ('{"optim": {"lr": "0.1"}}', "optim.lr must be a number, got '0.1'"),
+        ('{"optim": {"betas": ["0.9", 0.99]}}', "optim.betas.0 must be a number, got '0.9'"),
+        ('{"augment": {"flip": "true"}}', "augment.flip must be true or false, got 'true'"),
+    ):
+        with pytest.raises(RecipeError, match=f"^{re.escape(said)}$"):
+            Recipe.from_json(text)
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    found = Recipe(epochs=np.int64(3), optim={"lr": np.float32(0.5), "weight_decay": np.int8(0)})
+    assert (found.epochs, found.optim.lr, found.optim.weight_decay) == (3, 0.5, 0.0)
+    assert Recipe.from_json(found.to_json()) == found
+
+
+def test_fields_that_the_chosen_name_reads_are_taken() -> None:
+    for fields in (
+        {"optim.name": "sgd", "optim.momentum": 0.0, "optim.nesterov": False},
+        {"optim.name": "adam", "optim.betas": (0.8, 0.9), "optim.eps": 1e-6},
+        {"schedule.peak": 0.5, "schedule.start": 0.0, "schedule.end": 0.1},
+        {"schedule.name": "cosine", "schedule.warmup": 1, "schedule.start": 0.5},
+        {"schedule.name": "cosine", "schedule.end": 0.5},
+        {"schedule.name": "plateau", "schedule.factor": 0.5, "schedule.patience": 2},
+    ):
+        found = Recipe().override_all(fields)
+        assert Recipe.from_json(found.to_json()) == found
+
+
+def agrees(value: Any, schema: dict[str, Any], whole: dict[str, Any]) -> bool:
+    """Whether a JSON value is what a schema describes: as much of JSON Schema as ours uses."""
+    rest = dict(schema)
+    for word in ("title", "description", "default", "$defs"):
+        rest.pop(word, None)
+    if "$ref" in rest:
+        return agrees(value, whole["$defs"][rest.pop("$ref").rpartition("/")[2]], whole)
+    if "anyOf" in rest:
+        return any(agrees(value, branch, whole) for branch in rest.pop("anyOf"))
+    kinds = {
+        "object": dict, "array": list, "string": str, "integer": int, "boolean": bool,
+        "number": (int, float), "null": type(None),
+    }  # fmt: skip
+    kind = rest.pop("type")
+    if not isinstance(value, kinds[kind]) or isinstance(value, bool) != (kind == "boolean"):
+        return False
+    fields, more = rest.pop("properties", {}), rest.pop("additionalProperties", True)
+    first, items = rest.pop("prefixItems", []), rest.pop("items", {})
+    found = [agrees(value[k], fields[k], whole) if k in fields else more for k in value] if (
+        kind == "object"
+    ) else []  # fmt: skip
+    if kind == "array":
+        found += [agrees(v, s, whole) for v, s in zip(value, first, strict=False)]
+        found += [agrees(v, items, whole) for v in value[len(first) :]]
+    tests = {
+        "const": lambda given: value == given,
+        "enum": lambda given: value in given,
+        "minimum": lambda given: value >= given,
+        "maximum": lambda given: value <= given,
+        "exclusiveMinimum": lambda given: value > given,
+        "exclusiveMaximum": lambda given: value < given,
+        "minItems": lambda given: len(value) >= given,
+        "maxItems": lambda given: len(value) <= given,
+        "minLength": lambda given: len(value) >= given,
+        "maxLength": lambda given: len(value) <= given,
+        "pattern": lambda given: re.search(given, value) is not None,
+    }
+    return all(found) and all(tests[word](given) for word, given in rest.items())
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_the_schema_takes_what_is_read_and_refuses_what_is_refused(name: str) -> None:
+    schema = Recipe.model_json_schema()
+    whole = json.loads(RECIPES[name](Facts()).to_json())
+    options = {"name": "resnet18", "width": 32}
+    for fields in ({}, {"model": "resnet18"}, {"model": options}, {"patience": 3}, {"ema": 0}):
+        assert agrees(whole | fields, schema, schema), fields
+        Recipe(**(whole | fields))
+    assert agrees({"model": "resnet18"}, schema, schema)
+    for fields in (
+        {"model": 3},
+        {"model": {"name": 3}},
+        {"epochs": 0},
+        {"seed": "7"},
+        {"name": "a b"},
+        {"epohcs": 3},
+        {"precision": "fp16"},
+        {"augment": {"flip": 1}},
+        {"optim": {"betas": [0.9]}},
+    ):
+        assert not agrees(whole | fields, schema, schema), fields
+        with pytest.raises(RecipeError):
+            Recipe(**(whole | fields))

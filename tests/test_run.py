@@ -1,15 +1,17 @@
 import errno
+import hashlib
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from tinysight.errors import CheckpointError, ResourceError, UnknownName, UsageError
 from tinysight.recipe import Recipe
-from tinysight.run import RunFolder, write_atomic
+from tinysight.run import RunFolder, checkpoints, write_atomic
 
 ROW = {
     "epoch": 1.0,
@@ -45,16 +47,22 @@ def test_a_stated_folder_must_be_new_or_empty(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_made_is_a_resource_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
-    with pytest.raises(ResourceError, match="cannot make the run folder: .*Not a directory"):
+    with pytest.raises(
+        ResourceError, match="cannot make the run folder .*file is a file; name ano"
+    ):
         RunFolder.create("x", tmp_path / "file" / "below")
 
 
 def test_an_unwritable_folder_is_a_resource_error(nobody: Path) -> None:
     closed = nobody / "closed"
     closed.mkdir(mode=0o500)
-    with pytest.raises(ResourceError, match=r"cannot make the run folder: .*Permission denied"):
+    with pytest.raises(
+        ResourceError, match=r"cannot make the run folder .*cannot be written; name"
+    ):
         RunFolder.create("x", closed / "new")
-    with pytest.raises(ResourceError, match=r"cannot make the run folder: .*Permission denied"):
+    with pytest.raises(
+        ResourceError, match=r"cannot make the run folder .*cannot be written; name"
+    ):
         RunFolder.create("x", closed)
     with pytest.raises(ResourceError, match=r"cannot write .*recipe.json: Permission denied"):
         RunFolder(closed).write_json("recipe", {})
@@ -111,6 +119,54 @@ def test_a_damaged_checkpoint_is_refused(tmp_path: Path) -> None:
         folder.load_checkpoint("best")
     with pytest.raises(CheckpointError, match="last.json is missing"):
         folder.load_checkpoint("last")
+
+
+def test_a_checkpoint_is_read_while_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "fsync", lambda _: None)  # more writes between two reads
+    folder, done = RunFolder(tmp_path), threading.Event()
+
+    def save(epoch: int) -> None:
+        folder.save_checkpoint(("last",), {"a": torch.full((1000,), epoch)}, {"epoch": epoch})
+
+    def trained() -> int:
+        epoch = 0
+        while not done.is_set():
+            epoch += 1
+            save(epoch)
+        return epoch
+
+    save(0)
+    with ThreadPoolExecutor(1) as pool:
+        trainer = pool.submit(trained)
+        try:
+            for _ in range(1000):
+                found = folder.load_checkpoint("last")
+                assert (found.tensors["a"] == found.state["epoch"]).all()
+        finally:
+            done.set()
+    assert trainer.result() > 1
+
+
+def test_weights_that_are_replaced_after_the_manifest_was_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, read = RunFolder(tmp_path), checkpoints.manifest
+    folder.save_checkpoint(("last",), WEIGHTS, {"epoch": 1})
+
+    def slowly(run: Path, tag: str) -> dict[str, Any]:
+        said = read(run, tag)
+        monkeypatch.setattr(checkpoints, "manifest", read)
+        folder.save_checkpoint(("last",), {k: v + 1 for k, v in WEIGHTS.items()}, {"epoch": 2})
+        return said
+
+    monkeypatch.setattr(checkpoints, "manifest", slowly)
+    found = folder.load_checkpoint("last")
+    assert found.state == {"epoch": 2}
+    assert torch.equal(found.tensors["a"], WEIGHTS["a"] + 1)
+    (file,) = (tmp_path / "checkpoints").glob("*.safetensors")
+    assert found.digest == hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def test_a_newer_format_is_refused(tmp_path: Path) -> None:
@@ -207,7 +263,7 @@ def test_one_of_several_trainers_gets_an_empty_folder(
 def test_a_name_that_no_file_system_takes_is_no_run(name: str) -> None:
     with pytest.raises(UnknownName, match="unknown run '"):
         RunFolder.open(name)
-    with pytest.raises(ResourceError, match="cannot make the run folder: "):
+    with pytest.raises(ResourceError, match="cannot make the run folder "):
         RunFolder.create("x", name)
     with pytest.raises(ResourceError, match="cannot write "):
         write_atomic(Path(name), "")
@@ -255,3 +311,16 @@ def test_where_a_folder_cannot_be_opened_a_file_is_written_all_the_same(
         patch.setattr("tinysight.run.files.WINDOWS", True)
         write_atomic(tmp_path / "x", "new")
     assert (tmp_path / "x").read_text() == "new"
+
+
+def test_where_runs_go_by_themselves_is_looked_at_too(
+    nobody: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (nobody / "here").mkdir()
+    monkeypatch.chdir(nobody / "here")
+    RunFolder.check(None)
+    assert RunFolder.create("x").path == Path("runs/x-001")
+    RunFolder.check(None)
+    (nobody / "here" / "runs").chmod(0o500)
+    with pytest.raises(ResourceError, match="cannot make the run folder runs: runs cannot be writ"):
+        RunFolder.check(None)

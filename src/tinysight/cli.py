@@ -7,9 +7,7 @@ to standard error, results to standard output.
 from __future__ import annotations
 
 import json
-import signal
 import sys
-import threading
 import traceback
 from pathlib import Path
 from typing import Annotated, Any, Optional
@@ -18,7 +16,7 @@ import typer
 from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
-from tinysight import __version__, terminal
+from tinysight import __version__, stopping, terminal, words
 from tinysight.errors import (
     DataError,
     PictureError,
@@ -76,6 +74,19 @@ DataWords = Annotated[
 ]
 DataName = Annotated[str, typer.Argument(metavar="NAME", help="A name; see data list.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print the result alone.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+ValueRange = Annotated[
+    Optional[str],  # noqa: UP045 - typer reads it at run time
+    typer.Option(metavar="LOW,HIGH", help="What black and white are, in arrays but uint8."),
+]
+Layout = Annotated[
+    Optional[str],  # noqa: UP045 - typer reads it at run time
+    typer.Option(metavar="nhwc|nchw", help="The axes of arrays whose shape leaves them open."),
+]
+Classes = Annotated[
+    Optional[str],  # noqa: UP045 - typer reads it at run time
+    typer.Option(metavar="A,B,C", help="Names of classes that the data knows by number."),
+]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave unreadable pictures out.")]
 RecipeName = Annotated[
     str, typer.Option("--recipe", "-r", help="A name (see recipes), a recipe.json, or a run.")
@@ -107,27 +118,29 @@ def train(
         Optional[str],  # noqa: UP045
         typer.Option(help="The run folder, new or empty; else runs/DATA-RECIPE-001 and so on."),
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    device: Device = "auto",
     evaluate_test: Annotated[
         bool, typer.Option("--evaluate-test", help="Evaluate on test after the training.")
     ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show plan, layers and costs; train nothing.")
     ] = False,
+    value_range: ValueRange = None,
+    layout: Layout = None,
+    classes: Classes = None,
     skip_bad: SkipBad = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Train a model, evaluate it on validation and write the report."""
-    overrides = _fields(fields)
-    _check_recipe(recipe, overrides)
+    overrides = words.fields(fields)
+    words.check_recipe(recipe, overrides)
+    reading = words.reading(value_range, layout, classes, skip_bad=skip_bad)
     from tinysight import api
     from tinysight.progress import Progress
 
     progress = Progress(quiet=quiet)
-    ready = api.plan(
-        data, recipe, out=out, device=device, skip_bad=skip_bad, quiet=quiet, **overrides
-    )
+    ready = api.plan(data, recipe, out=out, device=device, quiet=quiet, **reading, **overrides)
     if dry_run:
         if as_json:
             print(json.dumps(ready.table.to_dict(), indent=2))
@@ -150,13 +163,14 @@ def evaluate(
         Optional[str],  # noqa: UP045
         typer.Option(help="Where the run's data set is now, if it has moved."),
     ] = None,
+    device: Device = "auto",
     as_json: Json = False,
 ) -> None:
     """Measure a run's best checkpoint on a split, class by class."""
     from tinysight import api
 
     opened = api.load(run)
-    found = api.evaluate(opened, split, data=data)
+    found = api.evaluate(opened, split, data=data, device=device)
     if as_json:
         terminal.evaluation_json(found)
         return
@@ -171,6 +185,7 @@ def predict(
     run: RunName,
     pictures: Annotated[list[str], typer.Argument(metavar="PICTURE|FOLDER...")],
     top: Annotated[int, typer.Option(help="How many classes to name.")] = 5,
+    device: Device = "auto",
     as_json: Json = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print a row a picture and class.")] = False,
 ) -> None:
@@ -179,7 +194,7 @@ def predict(
         raise UsageError("--json and --csv exclude each other; choose one")
     from tinysight import api
 
-    found = api.predict(run, pictures, top=top)
+    found = api.predict(run, pictures, top=top, device=device)
     if as_json:
         terminal.predictions_json(found)
     elif as_csv:
@@ -231,7 +246,7 @@ def data_list(as_json: Json = False) -> None:
 @data_app.command("fetch")
 def data_fetch(name: DataName, quiet: Quiet = False) -> None:
     """Download a data set; what was cut off goes on where it stopped. Prints where it is."""
-    _check_published(name)
+    words.check_published(name)
     from tinysight import api
 
     terminal.say(api.fetch_data(name, quiet=quiet))
@@ -246,7 +261,7 @@ def data_add(
     quiet: Quiet = False,
 ) -> None:
     """Take a data set from this machine's disk, checked by its digest. Prints where it is."""
-    _check_published(name)
+    words.check_published(name)
     from tinysight import api
 
     path = api.add_data(name, source, quiet=quiet)
@@ -258,7 +273,7 @@ def data_add(
 @data_app.command("verify")
 def data_verify(name: DataName, as_json: Json = False, quiet: Quiet = False) -> None:
     """Check the files of a data set by their digests."""
-    _check_published(name)
+    words.check_published(name)
     from tinysight import api
 
     found = api.verify_data(name, quiet=quiet)
@@ -273,23 +288,34 @@ def data_verify(name: DataName, as_json: Json = False, quiet: Quiet = False) -> 
 @data_app.command("remove")
 def data_remove(name: DataName) -> None:
     """Delete the archives of a data set; cifar100 and cifar100-coarse share one."""
-    _check_published(name)
-    from tinysight.data.published import store
+    words.check_published(name)
+    from tinysight import api
     from tinysight.progress import megabytes
 
-    print(f"{megabytes(store.remove(name))} freed; what was added from a path of yours stays there")
+    freed = megabytes(api.remove_data(name))
+    print(f"{freed} freed; what was added from a path of yours stays there")
 
 
 @data_app.command("info")
 def data_info(
-    data: Source, fields: DataWords = None, skip_bad: SkipBad = False, as_json: Json = False
+    data: Source,
+    fields: DataWords = None,
+    value_range: ValueRange = None,
+    layout: Layout = None,
+    classes: Classes = None,
+    as_json: Json = False,
 ) -> None:
     """Count, measure and check a data set: classes, sizes, duplicates, unreadable files."""
-    settings = _data_fields(fields)
+    settings = words.data_fields(fields)
+    reading = words.reading(value_range, layout, classes, skip_bad=False)
     from tinysight import api
     from tinysight.data.statistics import inspect
 
-    info = inspect(api.load_data(data, skip_bad=skip_bad, **settings))
+    try:
+        found = api.load_data(data, **reading, **settings)
+    except PictureError:  # which they are is what is asked for
+        found = api.load_data(data, **reading | {"skip_bad": True}, **settings)
+    info = inspect(found)
     if as_json:
         print(json.dumps(info.to_dict(), indent=2))
     else:
@@ -301,128 +327,68 @@ def data_preview(
     data: Source,
     fields: Words = None,
     recipe: RecipeName = "quick",
-    out: Annotated[str, typer.Option(help="The picture to write, PNG.")] = "preview.png",
+    out: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="The picture to write, PNG; else the next free preview.png."),
+    ] = None,
+    value_range: ValueRange = None,
+    layout: Layout = None,
+    classes: Classes = None,
     skip_bad: SkipBad = False,
 ) -> None:
     """Draw samples of each class, and what a recipe's augmentation makes of them."""
-    overrides = _fields(fields)
-    _check_recipe(recipe, overrides)
+    overrides = words.fields(fields)
+    words.check_recipe(recipe, overrides)
+    reading = words.reading(value_range, layout, classes, skip_bad=skip_bad)
     from tinysight import api
 
-    terminal.say(api.preview(data, recipe, out=out, skip_bad=skip_bad, **overrides))
-
-
-def _check_published(name: str) -> None:
-    """Refuse the name of a data set that needs no files."""
-    from tinysight.data.embedded import EMBEDDED
-
-    if name in EMBEDDED:
-        raise UsageError(f"{name} comes with tinysight: it has no files of its own")
-
-
-def _fields(words: list[str] | None) -> dict[str, str]:
-    """The words of the form field=value; anything else is refused."""
-    found = {}
-    for word in words or []:
-        name, sign, value = word.partition("=")
-        if not sign:
-            raise UsageError(f"expected FIELD=VALUE, got {word!r}; the data set comes first")
-        if name in found:
-            raise UsageError(f"{name} is given twice: {found[name]} and {value}; leave one away")
-        found[name] = value
-    return found
-
-
-def _data_fields(words: list[str] | None) -> dict[str, Any]:
-    """The words that name fields of a recipe's data, with their values read; none other."""
-    from tinysight.recipe import Data, Recipe
-
-    recipe, found = Recipe(), {}
-    for word, value in _fields(words).items():
-        name = word.removeprefix("data.")
-        if name not in Data.model_fields:
-            raise unknown("field of data", word, Data.model_fields)
-        recipe = recipe.override(f"data.{name}", value)
-        found[name] = getattr(recipe.data, name)
-    return found
-
-
-def _check_recipe(recipe: str, overrides: dict[str, str]) -> None:
-    """Refuse a wrong name, field or value before torch is imported."""
-    from tinysight.recipe import Facts
-    from tinysight.recipes import resolve
-
-    resolve(recipe, Facts()).override_all(overrides)
+    out = out or words.free("preview", ".png")
+    terminal.say(api.preview(data, recipe, out=out, **reading, **overrides))
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; exits with 0, or with the exit code of the error's kind."""
-    words = sys.argv[1:] if arguments is None else arguments
-    debug = "--debug" in words
-    words = [w for w in words if w != "--debug"]
+    given = sys.argv[1:] if arguments is None else arguments
+    debug = "--debug" in given
     terminal.take_any_text()
-    before = _hear_sigterm()
-    try:
-        code = _run(words)
-        sys.stdout.flush()
-    except TinysightError as error:
-        code = _fail(str(error), error.exit_code, debug)
-    except TyperException as error:
-        code = _fail(_as_field(error) or error.format_message(), 2, debug)
-    except (KeyboardInterrupt, typer.Abort) as stopped:
-        by = signal.SIGTERM if "SIGTERM" in stopped.args else signal.SIGINT
-        code = _fail(f"stopped by {by.name}", 128 + by, debug)
-    except (BrokenPipeError, SystemExit):  # rich makes the one into the other
-        code = 141
-    except (OSError, MemoryError, RuntimeError) as error:
-        said = terminal.lacking(error)
-        if said is None:
-            raise
-        code = _fail(said, 5, debug)
-    finally:
-        if before is not None:
-            signal.signal(signal.SIGTERM, before)
+    with stopping.hearing_sigterm():
+        code = _carried_out([w for w in given if w != "--debug"], debug)
     terminal.release()
     sys.exit(code)
 
 
-def _hear_sigterm() -> Any:
-    """Let SIGTERM be raised as SIGINT is; return the handler before, None where none can be set."""
-    if threading.current_thread() is not threading.main_thread():
-        return None
+def _carried_out(given: list[str], debug: bool) -> int:
+    """Carry a verb out, and say in one line what stopped it; return the exit code."""
+    try:
+        words.check_current_folder()
+        code = _run(given)
+        sys.stdout.flush()
+    except TinysightError as error:
+        return _fail(str(error), error.exit_code, debug)
+    except TyperException as error:
+        return _fail(words.as_field(error) or error.format_message(), 2, debug)
+    except (KeyboardInterrupt, typer.Abort) as error:
+        by = stopping.stopped_by(error)
+        return _fail(f"stopped by {by.name}", 128 + by, debug)
+    except (BrokenPipeError, SystemExit):  # rich makes the one into the other
+        return 141
+    except (OSError, MemoryError, RuntimeError) as error:
+        said = terminal.lacking(error)
+        if said is None:
+            raise
+        return _fail(said, 5, debug)
+    return code
 
-    def stop(number: int, frame: Any) -> None:  # noqa: ARG001
-        # No Exception, which an import or a library would take for an error of its own.
-        raise KeyboardInterrupt(signal.Signals(number).name)
 
-    return signal.signal(signal.SIGTERM, stop)
-
-
-def _run(words: list[str]) -> int:
+def _run(given: list[str]) -> int:
     """Carry a verb out. Typer's own `main` would turn a broken pipe and Ctrl-C into exit codes."""
     verbs = typer.main.get_command(app)
     try:
-        with verbs.make_context("tinysight", list(words)) as context:
+        with verbs.make_context("tinysight", list(given)) as context:
             verbs.invoke(context)
     except typer.Exit as left:
         return left.exit_code
     return 0
-
-
-def _as_field(error: TyperException) -> str | None:
-    """What to write where an option was meant to be a field of the recipe."""
-    option = getattr(error, "option_name", None)
-    if option is None:
-        return None
-    from tinysight.recipe import Recipe
-    from tinysight.recipe.refusals import nearest_field
-
-    name = option.lstrip("-")
-    near = nearest_field(name, Recipe)
-    # A slip in an option's own name is answered with the nearest option.
-    if near is None or (getattr(error, "possibilities", None) and name not in near):
-        return None
-    return f"no such option: {option}; a recipe's field is given without dashes: {near}=VALUE"
 
 
 def _fail(message: str, code: int, debug: bool) -> int:

@@ -7,6 +7,9 @@ import platform
 import shlex
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
@@ -25,6 +28,8 @@ __all__ = [
     "choose_precision",
     "environment",
     "peak_memory",
+    "process_seconds",
+    "repeatable",
 ]
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
@@ -137,6 +142,42 @@ def peak_memory() -> int:
         return 0
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
+
+
+def process_seconds() -> float | None:
+    """Return how long this process has been running, in seconds; None where that is unknown.
+
+    On Linux by the time at which the kernel started it, in ticks since boot: see proc(5).
+    """
+    try:
+        stat = Path("/proc/self/stat").read_text(encoding="utf-8", errors="replace")
+        # The second field is the program's name in brackets, which may hold blanks and brackets.
+        ticks = int(stat.rpartition(")")[2].split()[19])
+        now = time.clock_gettime(time.CLOCK_BOOTTIME)
+        return max(0.0, now - ticks / os.sysconf("SC_CLK_TCK"))
+    except (OSError, IndexError, ValueError, AttributeError):  # AttributeError: no such clock here
+        return None
+
+
+@contextmanager
+def repeatable(device: torch.device) -> Iterator[None]:
+    """Let equal work on `device` give equal numbers while entered; leave everything as found.
+
+    The random generators, which may be seeded inside, get their states back. cuDNN takes its
+    deterministic kernels, and none by a race of them against each other.
+    """
+    cudnn = torch.backends.cudnn
+    found = cudnn.deterministic, cudnn.benchmark
+    state = torch.mps.get_rng_state() if device.type == "mps" else None
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        try:
+            if device.type == "cuda":
+                cudnn.deterministic, cudnn.benchmark = True, False
+            yield
+        finally:
+            cudnn.deterministic, cudnn.benchmark = found
+            if state is not None:
+                torch.mps.set_rng_state(state)
 
 
 def _is_command_line() -> bool:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
+import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import IO, cast
 
 from rich.console import Console
 from rich.progress import (
@@ -32,11 +35,12 @@ class Progress:
     """
 
     def __init__(self, *, quiet: bool = False) -> None:
-        self.console = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
+        self.console = Console(
+            file=cast("IO[str]", _Stderr()), quiet=quiet, highlight=False, soft_wrap=True
+        )
         self._bars: Bars | None = None
         self._task = TaskID(0)
-        self._total = 0
-        self._first: tuple[float, int] | None = None
+        self._clock = _Clock(0, 0, lambda: 0.0)
         self._expected = False
         self._line_at = 0.0
         self._validation = ""
@@ -46,16 +50,26 @@ class Progress:
         self.console.print(text, markup=False)
 
     @contextmanager
-    def training(self, total: int) -> Iterator[None]:
-        """Show a training of `total` steps while entered."""
-        self._total, self._first, self._expected, self._validation = total, None, False, ""
+    def training(
+        self, epochs: int, per_epoch: int, evaluation: Callable[[], float]
+    ) -> Iterator[None]:
+        """Show a training while entered.
+
+        Args:
+            epochs: how many, with an evaluation after each.
+            per_epoch: steps.
+            evaluation: estimates the seconds of an evaluation; called at most once, where the
+                first epoch takes long.
+        """
+        self._clock = _Clock(epochs, per_epoch, evaluation)
+        self._expected, self._validation = False, ""
         self._line_at = time.perf_counter()
         if not self.console.is_terminal:
             yield
             return
         columns = (BarColumn(bar_width=10), TextColumn("{task.description}"))
         with Bars(*columns, console=self.console, transient=True) as self._bars:
-            self._task = self._bars.add_task("starting", total=total)
+            self._task = self._bars.add_task("starting", total=self._clock.total)
             try:
                 yield
             finally:
@@ -95,21 +109,17 @@ class Progress:
 
     def step(self, step: int, epoch: int, loss: float, accuracy: float, speed: float) -> None:
         """Show a step: the running loss and accuracy of its epoch, `speed` in pictures/s."""
-        now = time.perf_counter()
-        if self._first is None:
-            self._first = (now, step)
-            return
-        began, first = self._first
-        if step == first:
-            return
-        left = (now - began) / (step - first) * (self._total - step)
-        if not self._expected and now - began > FIRST_ESTIMATE:
+        left = self._clock.step(step)
+        if left is not None and not self._expected:
             self._expected = True
             self.say(f"expected: about {duration(left)} more")
         text = (
-            f"epoch {epoch}  step {step}/{self._total}  loss {nats(loss)}  "
-            f"train {accuracy:.1%}{self._validation}  {speed:,.0f} img/s  {duration(left)} left"
+            f"epoch {epoch}  step {step}/{self._clock.total}  loss {nats(loss)}  "
+            f"train {accuracy:.1%}{self._validation}  {speed:,.0f} img/s"
         )
+        if left is not None:
+            text += f"  {duration(left)} left"
+        now = time.perf_counter()
         if self._bars is not None:
             self._bars.update(self._task, completed=step, description=text)
         elif now - self._line_at > LINE_EVERY:
@@ -121,6 +131,7 @@ class Progress:
 
         What n and interval its accuracies have is said once, by the plan.
         """
+        self._clock.epoch()
         self._line_at = time.perf_counter()
         self._validation = f"  validation {row['validation_accuracy']:.1%}"
         running, clean = row["train_accuracy_running"], row["train_accuracy_clean"]
@@ -130,6 +141,61 @@ class Progress:
             f"validation {row['validation_accuracy']:6.2%} {'best' if better else '    '}  "
             f"{row['pictures_per_second']:,.0f} img/s  {duration(row['seconds'])}"
         )
+
+
+class _Clock:
+    """What is left of a training: its steps, and an evaluation after each epoch."""
+
+    def __init__(self, epochs: int, per_epoch: int, evaluation: Callable[[], float]) -> None:
+        self.epochs, self.total, self.evaluation = epochs, epochs * per_epoch, evaluation
+        self.first: tuple[float, int] | None = None
+        self.last = 0.0  # when the last step was shown
+        self.apart = 0.0  # seconds since the first step that were none of the steps'
+        self.measured: float | None = None  # seconds of an evaluation
+
+    def step(self, step: int) -> float | None:
+        """Return the seconds left after a step; None while too few steps were timed."""
+        now = self.last = time.perf_counter()
+        if self.first is None:
+            self.first = (now, step)
+        began, first = self.first
+        taken = now - began - self.apart
+        if step == first or taken <= FIRST_ESTIMATE:
+            return None
+        if self.measured is None:
+            self.measured = self.evaluation()
+            self.last = time.perf_counter()
+            self.apart += self.last - now
+        return taken / (step - first) * (self.total - step) + self.epochs * self.measured
+
+    def epoch(self) -> None:
+        """Take the time since the epoch's last step for that of every evaluation to come."""
+        self.epochs -= 1
+        self.measured = time.perf_counter() - self.last
+        self.apart += self.measured
+
+
+class _Stderr(io.TextIOBase):
+    """Standard error, wherever it leads by now; what it no longer takes stops no work."""
+
+    @property
+    def encoding(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return sys.stderr.encoding
+
+    def isatty(self) -> bool:
+        return sys.stderr.isatty()
+
+    def fileno(self) -> int:
+        return sys.stderr.fileno()
+
+    def write(self, text: str) -> int:
+        with suppress(OSError):
+            sys.stderr.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            sys.stderr.flush()
 
 
 class _Counter:

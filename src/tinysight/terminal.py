@@ -153,8 +153,9 @@ def evaluation(found: Evaluation) -> None:
         )
         for c in metrics.classes
     ]
+    n = f"{metrics.top1.n:,}"
     rows += [
-        (name, "", f"{a.recall:.1%}", "", f"{a.precision:.1%}", f"{a.f1:.1%}")
+        (name, n, f"{a.recall:.1%}", "", f"{a.precision:.1%}", f"{a.f1:.1%}")
         for name, a in (("macro mean", metrics.macro), ("weighted mean", metrics.weighted))
     ]
     table(["class", "n", "accuracy (recall)", "95 % interval", "precision", "F1"], rows)
@@ -168,6 +169,7 @@ def evaluation_json(found: Evaluation) -> None:
     values = {
         "split": found.split,
         "checkpoint": found.checkpoint,
+        "device": found.device,
         "metrics": found.metrics.to_dict(),
     }
     print(json.dumps(values, indent=2))
@@ -293,7 +295,10 @@ def checked(found: Sequence[Checked], *, as_json: bool) -> None:
 
 def unreadable(found: Sequence[Prediction]) -> int:
     """Say on standard error why pictures are unreadable, of ten at most; return how many are."""
+    from tinysight.pictures.formats import printable
+
     bad = [p for p in found if p.error]
     for p in bad[:10]:
-        say(f"{p.picture}: {p.error}", file=sys.stderr)
+        named = str(p.error).startswith(printable(p.picture))
+        say(p.error if named else f"{p.picture}: {p.error}", file=sys.stderr)
     return len(bad)

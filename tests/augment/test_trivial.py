@@ -93,6 +93,14 @@ def test_a_mixed_batch_is_its_pictures_done_alone(noise: Any) -> None:
     assert not torch.equal(images, together)
 
 
+@pytest.mark.parametrize("name", trivial.OPERATIONS)
+def test_a_white_picture_at_strength_0_is_changed_by_solarize_alone(name: str) -> None:
+    white = torch.full((2, 3, 8, 8), 255, dtype=torch.uint8)
+    operation = torch.full((2,), trivial.OPERATIONS.index(name))
+    found = trivial.apply(white, operation, torch.zeros(2).long(), torch.tensor([False, True]))
+    assert torch.equal(found, white * (name != "solarize"))
+
+
 def test_the_space_is_the_paper_s() -> None:
     assert len(trivial.OPERATIONS) == 14
     assert trivial.STRENGTHS == 31

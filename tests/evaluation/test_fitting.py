@@ -143,10 +143,15 @@ def test_too_few_pictures_decide_nothing(train, validation, n, verdict):
 @pytest.mark.parametrize(
     ("loss", "classes", "lower"),
     [
-        (2.31, 10, True),  # ln(10) is 2.303
-        (2.30, 10, False),
-        (0.70, 2, True),  # ln(2) is 0.693
-        (0.69, 2, False),
+        (math.log(10), 10, False),
+        (2.31, 10, False),  # ln(10) is 2.303: a model that knows nothing, and a little chance
+        (2.417, 10, False),  # a margin of 5 % ends at 2.418
+        (2.419, 10, True),
+        (math.log(2), 2, False),
+        (0.727, 2, False),  # and here at 0.728
+        (0.729, 2, True),
+        (math.inf, 10, True),
+        (math.nan, 10, True),
         (None, 10, False),
         (9.0, None, False),
     ],

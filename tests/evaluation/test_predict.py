@@ -5,6 +5,7 @@ import pytest
 import torch
 from PIL import Image
 from torch import Tensor, nn
+from torch.backends import cuda, cudnn
 
 from tinysight.evaluation import predict as module
 from tinysight.evaluation.predict import predict, probabilities, score
@@ -72,3 +73,19 @@ def test_at_most_all_classes_are_named() -> None:
     )
     assert sum(v for _, v in found.top) == pytest.approx(1)
     assert len(found.top) == 2
+
+
+def test_cuda_computes_in_fp32_and_is_left_as_found(images: Tensor) -> None:
+    kinds = (cudnn.conv, cuda.matmul)  # pyright: ignore[reportAttributeAccessIssue]
+    seen = []
+
+    class Looking(Brightness):
+        def forward(self, images: Tensor) -> Tensor:
+            seen.append([kind.fp32_precision for kind in kinds])
+            return super().forward(images)
+
+    before = [kind.fp32_precision for kind in kinds]
+    assert before[0] != "ieee"
+    probabilities(Looking(), images)
+    assert seen == [["ieee", "ieee"]]
+    assert [kind.fp32_precision for kind in kinds] == before

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from tinysight.errors import ModelError
 from tinysight.models.layers import (
     Classifier,
+    GlobalMax,
     Normalise,
     PadShortcut,
     Scale,
@@ -27,6 +28,25 @@ def test_normalise_by_hand() -> None:
     out = Normalise([0.5, 0.4], [0.25, 0.5])(images)
     assert out.dtype == torch.float32
     assert out.flatten().tolist() == pytest.approx([-1.2, 0.8], abs=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("memory", [torch.contiguous_format, torch.channels_last])
+def test_the_global_maximum_is_torchs_where_values_are_equal_too(
+    dtype: torch.dtype, memory: torch.memory_format
+) -> None:
+    torch.manual_seed(0)
+    maps = torch.randint(0, 4, (6, 5, 4, 3)).to(dtype).contiguous(memory_format=memory)
+    weight = torch.randn(6, 5, 1, 1).to(dtype)
+    results: list[list[torch.Tensor]] = []
+    for layer in (GlobalMax(), torch.nn.AdaptiveMaxPool2d(1)):
+        x = maps.clone().requires_grad_()
+        y = layer(x)
+        y.backward(weight)
+        assert x.grad is not None
+        results.append([y.detach(), x.grad])
+    assert results[0][0].shape == (6, 5, 1, 1)
+    assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))
 
 
 def test_normalise_leaves_mean_0_and_deviation_1() -> None:

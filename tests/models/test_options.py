@@ -44,8 +44,14 @@ def test_an_unknown_model() -> None:
             {"name": "resnet9", "scale": float("nan")},
             "model.scale must be a finite number, got nan",
         ),
-        ({"name": "resnet", "depth": 21}, "model.depth must be 6n+2: 20, 32, 44, ..., got 21"),
-        ({"name": "resnet", "depth": 2}, "model.depth must be 6n+2: 20, 32, 44, ..., got 2"),
+        (
+            {"name": "resnet", "depth": 21},
+            "model.depth must be 6n+2 (8, 14, 20, 26, 32, ...), the nearest 20",
+        ),
+        (
+            {"name": "resnet", "depth": 2},
+            "model.depth must be 6n+2 (8, 14, 20, 26, 32, ...), the nearest 8,",
+        ),
         ({"name": "resnet", "depth": 6002}, "model.depth must be less than or equal to 1202"),
         ({"name": "plain", "dropout": 1}, "model.dropout must be less than 1, got 1"),
         ({"name": "plain", "dropout": -0.1}, "model.dropout must be greater than or equal to 0"),

@@ -349,3 +349,17 @@ def test_epochs_of_the_fixture_are_what_training_writes(made_up):
         "train_accuracy_clean validation_loss validation_accuracy pictures_per_second seconds"
     )
     assert list(made_up.epochs(1, 0.8)[0]) == names.split()
+
+
+def test_a_preview_of_mixed_pictures_says_how_much_of_each_is_its_own():
+    images = np.random.default_rng(0).integers(0, 255, (4, 32, 32, 3), dtype=np.uint8)
+    rows = [images[:3], images[1:]]
+    classes = ("a", "b")
+    plain = preview(images, np.arange(4) % 2, classes, rows)
+    mixed = preview(images, np.arange(4) % 2, classes, rows, [[1.0, 0.704, 0.25], [1.0, 0.5, 0.0]])
+    shown = texts(to_svg(mixed))
+    assert [t for t in shown if t.endswith("%")] == ["70%", "25%", "50%", "0%"]
+    assert "Left: as it is; right: augmented; below, how much of it is the picture's own" in shown
+    assert not [t for t in texts(to_svg(plain)) if t.endswith("%")]
+    sheet = np.asarray(mixed.axes[0].images[0].get_array())
+    assert all(_holds(sheet, picture) for picture in images)

@@ -13,6 +13,7 @@ import tinysight
 from tinysight.errors import CheckpointError, Diverged
 from tinysight.evaluation.metrics import Metrics, measure
 from tinysight.reporting import html, notebook, write_report
+from tinysight.reporting.formats import about
 from tinysight.reporting.gathering import gather
 from tinysight.reporting.plots import extremes
 
@@ -127,7 +128,11 @@ def test_the_headline_names_split_interval_n_and_reads(run, undrawn):
     assert f"{top1.value:.2%} Test accuracy" in said
     assert f"95% interval {100 * top1.low:.2f} to {100 * top1.high:.2f}%, n = 1,000" in said
     assert "The test labels have been read once, for this evaluation." in said
-    assert "(epoch 11) was chosen on validation" in said
+    seen = gather(folder).evaluated["validation"].metrics.top1
+    assert (
+        f"(epoch 11) was chosen on validation, where it reaches {seen.value:.2%} (95% interval "
+        f"{100 * seen.low:.2f} to {100 * seen.high:.2f}%, n = {seen.n:,})." in said
+    )
 
 
 def test_a_second_read_of_test_is_held_against_it(run, undrawn):
@@ -164,7 +169,11 @@ def test_numbers_of_the_page_are_those_of_the_run(run, undrawn):
             f"{100 * c.accuracy.high:.1f}% {c.precision:.1%} {c.f1:.3f} {c.support}" in said
         )
     assert f"Top-5 accuracy {metrics.top5.value:.2%}" in said  # pyright: ignore[reportOptionalMemberAccess]
-    assert "Training time 5 min 50 s" in said
+    assert "Training time 5 min 50 s the training loop" in said
+    assert "From the start" not in said
+    n = metrics.top1.n
+    assert f"Mean over classes {metrics.macro.recall:.1%} {metrics.macro.precision:.1%} " in said
+    assert f"{metrics.macro.f1:.3f} {n:,} Weighted by pictures" in said
     assert "Peak memory 1.31 GB" in said
     assert "312eba2e95c7a84e…" in said
     assert "Train 4,500 450 of each class learning" in said
@@ -194,7 +203,13 @@ def test_without_an_evaluation_the_verdict_uses_what_training_measured(run):
     remove(folder, "evaluation")
     found = gather(folder).fitting
     assert found is not None
-    assert found.validation.n == 500  # of data.json
+    v = found.validation
+    assert v.n == 500  # of data.json
+    assert (
+        f"its best checkpoint reached a validation accuracy of {v.value:.2%} (95% interval "
+        f"{100 * v.low:.2f} to {100 * v.high:.2f}%, n = 500). The test labels"
+        in report(folder).text
+    )
     assert found.validation.value == pytest.approx(
         folder.metrics()[10]["validation_accuracy"], abs=1 / 1000
     )
@@ -245,16 +260,25 @@ def test_file_names_that_are_no_unicode_can_be_written(run, undrawn):
     assert "caf\ufffd.png" in report(folder).having("title")
 
 
-def test_the_surest_mistake_comes_first(run, undrawn):
+def test_cards_are_shown_in_the_order_of_the_evaluation(run, undrawn):
     folder = run(splits=("validation",))
     cards = folder.read_json("evaluation/validation/gallery")
     cards["wrong"].reverse()
     folder.write_json("evaluation/validation/gallery", cards)
     said = report(folder).text
     gallery = said[said.index("The surest mistakes first") : said.index("Some of each class")]
-    shown = [int(p) for p in re.findall(r"(?<!is )\b(\d+)% is ", gallery)]
-    assert shown == sorted(shown, reverse=True)
-    assert gallery.index(">99%") < gallery.index("98%")
+    shown = re.findall(r"(>?\d+%) is ", gallery)
+    assert shown == [about(card["probability"]) for card in cards["wrong"]]
+
+
+def test_the_time_from_the_start_is_shown_where_it_was_measured(run, undrawn):
+    folder = run()
+    last = folder.read_json("checkpoints/last")
+    last["state"]["seconds_process"] = last["state"]["seconds"] + 12
+    folder.write_json("checkpoints/last", last)
+    said = report(folder).text
+    assert "Training time 5 min 50 s the training loop" in said
+    assert "From the start 6 min 2 s process start to saved model" in said
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -558,6 +582,16 @@ def test_options_of_the_reading_are_repeated(repeat):
     ]
     assert "tinysight.train(data, 'run-0/recipe.json', evaluate_test=True)" in said
     assert "tinysight train" not in said
+
+
+def test_what_arrays_left_open_is_repeated(repeat):
+    options = {"classes": ["a b", "-c"], "value_range": [-1.0, 1.0], "layout": "nchw"}
+    said = repeat("x.npz", **options)
+    (line,) = [line for line in said.splitlines() if line.startswith("tinysight train ")]
+    stated = ["--classes=a b,-c", "--value-range=-1.0,1.0", "--layout=nchw"]
+    assert shlex.split(line)[3:] == [*END.split()[:2], *stated, "--evaluate-test"]
+    for name in ("a,b", " a"):
+        assert f"classes=[{name!r}, 'c'])" in repeat("x.npz", classes=[name, "c"])
 
 
 def test_data_in_memory_is_repeated_in_python(repeat):

@@ -1,5 +1,6 @@
 import os
 import signal
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -7,19 +8,18 @@ from typing import Any
 
 import pytest
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from tinysight import training
-from tinysight.data.dataset import DataSet
+from tinysight.data.dataset import DataSet, Split
 from tinysight.errors import CheckpointError, Diverged, Interrupted, RecipeError
 from tinysight.evaluation.predict import probabilities, score
 from tinysight.models.restore import restore, warm_start
 from tinysight.progress import Progress
-from tinysight.recipe import Loss, Recipe
+from tinysight.recipe import Recipe
 from tinysight.run import RunFolder
-from tinysight.training import plan, train
-from tinysight.training.loop import class_weights, cross_entropy
+from tinysight.training import loop, plan, train
+from tinysight.training.loop import fit
 
 COLUMNS = [
     "epoch",
@@ -56,7 +56,10 @@ def test_a_network_learns_and_the_run_says_so(
     assert rows[-1]["validation_accuracy"] > 0.9
     best = max(r["validation_accuracy"] for r in rows)
     assert folder.load_checkpoint("best").state["validation_accuracy"] == best
-    assert folder.load_checkpoint("last").state["stopped"] == "completed"
+    state = folder.load_checkpoint("last").state
+    assert state["stopped"] == "completed"
+    if sys.platform == "linux":
+        assert state["seconds_process"] > state["seconds"] > 0
     loss, accuracy = score(restore(folder, "last"), toy.validation.images, toy.validation.labels)
     assert (loss, accuracy) == (rows[-1]["validation_loss"], rows[-1]["validation_accuracy"])
 
@@ -71,6 +74,64 @@ def test_equal_recipe_and_seed_give_equal_weights(
     torch.manual_seed(123)
     assert same(first, weights(run(toy, recipe, tmp_path / "b")))
     assert not same(first, weights(run(toy, recipe.override("seed", 1), tmp_path / "c")))
+
+
+def test_a_plan_can_be_carried_out_again(toy: DataSet, small: Recipe, tmp_path: Path) -> None:
+    ready = plan(toy, small, device="cpu")
+    before = {k: v.clone() for k, v in ready.model.state_dict().items()}
+    first, again = (
+        weights(train(ready, out=tmp_path / name, progress=Progress(quiet=True)))
+        for name in ("a", "b")
+    )
+    assert same(first, again)
+    assert same(before, ready.model.state_dict())
+
+
+def test_timing_an_evaluation_leaves_the_training_as_it_is(
+    run: Runner, toy: DataSet, small: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = small.override("model.dropout", 0.3).override("model.batchnorm", True)
+    first = weights(run(toy, recipe, tmp_path / "a"))
+    monkeypatch.setattr("tinysight.progress.FIRST_ESTIMATE", -1.0)
+    monkeypatch.setattr(loop, "SHOW_SECONDS", 0.0)
+    timed: list[float] = []
+
+    def noticed(*words: Any) -> float:
+        timed.append(seconds_to_score(*words))
+        return timed[-1]
+
+    seconds_to_score = loop._seconds_to_score
+    monkeypatch.setattr(loop, "_seconds_to_score", noticed)
+    assert same(first, weights(run(toy, recipe, tmp_path / "b")))
+    assert len(timed) == 1
+    assert timed[0] > 0
+
+
+class Locked(Split):
+    """A split that tells how large it is, and nothing else."""
+
+    def __getattribute__(self, name: str) -> Any:
+        if name in ("images", "labels", "masks", "take"):
+            raise AssertionError(f"the {name} of a locked split were read")
+        return super().__getattribute__(name)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def counts(self, classes: int) -> list[int]:
+        return [len(self) // classes] * classes
+
+
+def test_training_does_not_read_the_test_split(
+    run: Runner, toy: DataSet, small: Recipe, tmp_path: Path
+) -> None:
+    assert toy.test is not None
+    locked = Locked(toy.test.images, toy.test.labels, toy.test.ids)
+    folder = run(replace(toy, test=locked), small, tmp_path / "run")
+    assert folder.data()["splits"]["test"]["counts"] == [10, 10, 10]
+    assert same(weights(folder), weights(run(toy, small, tmp_path / "open")))
+    with pytest.raises(AssertionError, match="the labels of a locked split were read"):
+        len(locked.labels)
 
 
 @pytest.mark.parametrize("optim", ["sgd", "adam", "adamw"])
@@ -139,9 +200,7 @@ def test_a_loss_that_leaves_the_numbers_stops_the_run(
 class Poisoned(Progress):
     """Breaks the weights after the second epoch, so that the next step's loss is no number."""
 
-    def __init__(self, model: torch.nn.Module) -> None:
-        super().__init__(quiet=True)
-        self.model = model
+    model: torch.nn.Module
 
     def epoch(self, row: Any, *, better: bool) -> None:
         if row["epoch"] == 2:
@@ -149,11 +208,17 @@ class Poisoned(Progress):
 
 
 def test_the_step_at_which_the_loss_broke_is_recorded(
-    toy: DataSet, small: Recipe, tmp_path: Path
+    run: Runner, toy: DataSet, small: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ready = plan(toy, small.override("epochs", 9), device="cpu")
+    progress = Poisoned(quiet=True)
+
+    def noticed(model: torch.nn.Module, *words: Any, **named: Any) -> None:
+        progress.model = model
+        fit(model, *words, **named)
+
+    monkeypatch.setattr(training, "fit", noticed)
     with pytest.raises(Diverged, match=r"at step 13 \(epoch 3\), .* hold the epochs before"):
-        train(ready, out=tmp_path / "run", progress=Poisoned(ready.model))
+        run(toy, small.override("epochs", 9), tmp_path / "run", progress)
     folder = RunFolder(tmp_path / "run")
     said = folder.read_json("diverged")
     assert (said["epoch"], said["steps"]) == (3, [13, 13])
@@ -217,49 +282,9 @@ def test_the_plan_says_of_how_many_pictures_an_accuracy_is(toy: DataSet, small: 
     assert max(map(len, str(long).splitlines())) <= 100
 
 
-def test_class_weights_by_hand(toy: DataSet, small: Recipe) -> None:
-    cpu = torch.device("cpu")
-    assert class_weights(Loss(), [10, 30], cpu) is None
-    balanced = class_weights(Loss(class_weights="balanced"), [10, 30], cpu)
-    assert balanced is not None
-    torch.testing.assert_close(balanced, torch.tensor([2.0, 2 / 3]))
+def test_class_weights_of_another_number_are_refused(toy: DataSet, small: Recipe) -> None:
     with pytest.raises(RecipeError, match="class_weights has 2 weights, the data set 3 classes"):
         plan(toy, small.override("loss.class_weights", (1.0, 2.0)))
-
-
-@pytest.mark.parametrize("smoothing", [0.0, 0.1])
-def test_the_loss_of_labels_is_torchs_and_of_shares_the_same(smoothing: float) -> None:
-    torch.manual_seed(0)
-    logits, labels = torch.randn(7, 3), torch.tensor([0, 1, 2, 2, 1, 0, 0])
-    weights = torch.tensor([1.0, 10.0, 0.5])
-    expected = F.cross_entropy(logits, labels, weights, label_smoothing=smoothing)
-    shares = F.one_hot(labels, 3).float()
-    for targets in (labels, shares):
-        torch.testing.assert_close(
-            cross_entropy(logits, targets, weights, smoothing=smoothing), expected
-        )
-    plain = F.cross_entropy(logits, labels, label_smoothing=smoothing)
-    torch.testing.assert_close(cross_entropy(logits, shares, None, smoothing=smoothing), plain)
-
-
-def test_mixed_pictures_count_by_the_weights_of_both_classes() -> None:
-    logits = torch.tensor([[2.0, 0.0], [0.0, 1.0]])
-    shares, weights = torch.tensor([[0.25, 0.75], [1.0, 0.0]]), torch.tensor([1.0, 3.0])
-    likely = logits.log_softmax(1)
-    losses = -(0.25 * likely[0, 0] + 3 * 0.75 * likely[0, 1]) - likely[1, 0]
-    found = cross_entropy(logits, shares, weights, smoothing=0.0)
-    torch.testing.assert_close(found, losses / (0.25 + 3 * 0.75 + 1))
-
-
-def test_a_batch_that_weighs_nothing_has_no_loss() -> None:
-    logits = torch.randn(4, 2, requires_grad=True)
-    loss = cross_entropy(
-        logits, torch.ones(4, dtype=torch.long), torch.tensor([1.0, 0.0]), smoothing=0.0
-    )
-    loss.backward()
-    assert loss.item() == 0
-    assert logits.grad is not None
-    assert not logits.grad.any()
 
 
 def test_class_weights_reach_the_loss(
@@ -279,6 +304,9 @@ def test_a_warm_start_takes_what_fits(
     ready = plan(toy, recipe, device="cpu")
     assert any(n.startswith("warm start from") for n in ready.notes)
     assert same(dict(ready.model.state_dict()), weights(first, "best"))
+    second = train(ready, out=tmp_path / "second", progress=Progress(quiet=True))
+    assert second.data()["init"] == first.load_checkpoint("best").digest
+    assert first.data()["init"] is None
     wider = plan(toy, small.override("model", "mlp"), device="cpu").model
     with pytest.raises(CheckpointError, match="no kernel of .* fits this model"):
         warm_start(wider, first)
@@ -313,6 +341,18 @@ def test_weights_that_do_not_fit_are_refused(
     folder.save_checkpoint(("best",), tensors, {})
     with pytest.raises(CheckpointError, match=text):
         restore(folder)
+
+
+def test_a_start_that_is_not_finite_is_refused(
+    run: Runner, toy: DataSet, small: Recipe, tmp_path: Path
+) -> None:
+    folder = run(toy, small.override("epochs", 1), tmp_path / "run")
+    tensors = weights(folder, "best")
+    next(iter(tensors.values())).fill_(torch.inf)
+    folder.save_checkpoint(("best",), tensors, {})
+    text = f"the best checkpoint of {folder.path} has values that are not finite, first in n"
+    with pytest.raises(CheckpointError, match=text):
+        plan(toy, small.override("init", str(folder.path)))
 
 
 def test_bf16_trains_where_it_is_asked_for(

@@ -57,7 +57,8 @@ def apply(
     Args:
         images: uint8, n c h w.
         operation: int64, n; positions in OPERATIONS.
-        strength: int64, n; 0 (nothing, save for autocontrast and equalize) to 30.
+        strength: int64, n; 0 to 30. Of 0 most operations change nothing; autocontrast and equalize
+            know no strength, and solarize turns 255 to 0 even then, as torchvision's does.
         negative: bool, n; whether a shift, a turn or a blend goes the other way.
         fill: what stands outside the picture.
     """

@@ -9,11 +9,21 @@ from typing import Literal
 
 from tinysight.evaluation.intervals import Share
 
-__all__ = ["OVERFIT_GAP", "UNDERFIT_TRAIN", "WIDEST", "Fitting", "Verdict", "difference", "judge"]
+__all__ = [
+    "LOSS_MARGIN",
+    "OVERFIT_GAP",
+    "UNDERFIT_TRAIN",
+    "WIDEST",
+    "Fitting",
+    "Verdict",
+    "difference",
+    "judge",
+]
 
-OVERFIT_GAP = 0.10  # the limit of the source project P1: "gap over 10 points"
+OVERFIT_GAP = 0.10  # of the source project P1, "gap over 10 points"; here 10 points are enough
 UNDERFIT_TRAIN = 0.80  # ours: below it a model does not fit its own training pictures
 WIDEST = 0.20  # ours: where the interval of the gap is wider, the pictures are too few
+LOSS_MARGIN = 1.05  # ours: a loss that is higher only by chance stays below so many times ln(k)
 
 Verdict = Literal["overfits", "fits", "underfits", "undecided"]
 
@@ -147,10 +157,10 @@ def _advice(
     """What to try next.
 
     A model that knows nothing and says so, the same probability for each of k classes, has a
-    loss of ln(k) whatever the classes' sizes. A training that ends above it has become surer
-    than it is right, mostly by steps that are too long. The limit of this rule: an untrained
-    model can stand above ln(k) too, at 1.0 to 2.5 times of it in ours, and stays there when the
-    steps are far too short; then the loss has hardly moved.
+    loss of ln(k) whatever the classes' sizes. A training that ends above it, by `LOSS_MARGIN` to
+    be clear of chance, has become surer than it is right, mostly by steps that are too long. The
+    limit of this rule: an untrained model can stand above ln(k) too, at 1.0 to 2.5 times of it in
+    ours, and stays there when the steps are far too short; then the loss has hardly moved.
     """
     if verdict == "overfits":
         return (
@@ -162,7 +172,7 @@ def _advice(
             "To try next, for a higher accuracy: a larger model together with more augmentation, "
             "and more epochs."
         )
-    if loss is not None and classes is not None and not loss <= math.log(classes):
+    if loss is not None and classes is not None and not loss <= LOSS_MARGIN * math.log(classes):
         return (
             "To try next: a lower learning rate. The clean training loss "
             f"({loss:.3g}) is above ln({classes}) = {math.log(classes):.3g}, that of a model that "

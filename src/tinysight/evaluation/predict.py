@@ -13,11 +13,12 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.backends import cuda, cudnn
 
 from tinysight.errors import PictureError
 from tinysight.pictures import decode
 
-__all__ = ["Prediction", "predict", "probabilities", "score"]
+__all__ = ["Prediction", "device_of", "predict", "probabilities", "score"]
 
 BATCH = 250
 
@@ -41,20 +42,32 @@ class Prediction:
 
 @contextmanager
 def _evaluating(model: nn.Module) -> Iterator[None]:
-    """Put every module into evaluation mode, and back as it was."""
+    """Put every module into evaluation mode and cuda's arithmetic to fp32, and back as it was."""
     before = {module: module.training for module in model.modules()}
+    # By default torch lets cuda's convolutions round to TF32, 10 bits of mantissa.
+    kinds = (cudnn.conv, cuda.matmul)  # pyright: ignore[reportAttributeAccessIssue]
+    exact = {kind: kind.fp32_precision for kind in kinds}
     model.eval()
     try:
+        for kind in exact:
+            kind.fp32_precision = "ieee"
         with torch.inference_mode():
             yield
     finally:
+        for kind, precision in exact.items():
+            kind.fp32_precision = precision
         for module, training in before.items():
             module.training = training
 
 
+def device_of(model: nn.Module) -> torch.device:
+    """Return the device that the model's parameters are on; the CPU where it has none."""
+    return next((p.device for p in model.parameters()), torch.device("cpu"))
+
+
 def _logits(model: nn.Module, images: Tensor) -> Iterator[Tensor]:
     """Yield the logits of `images` (uint8, n h w c), a batch at a time, in fp32."""
-    device = next((p.device for p in model.parameters()), torch.device("cpu"))
+    device = device_of(model)
     for part in images.split(BATCH):
         yield model(part.to(device).permute(0, 3, 1, 2)).float()
 

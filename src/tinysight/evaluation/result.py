@@ -15,7 +15,7 @@ from torch import nn
 
 from tinysight.data.dataset import Split
 from tinysight.evaluation.metrics import Metrics, measure
-from tinysight.evaluation.predict import probabilities
+from tinysight.evaluation.predict import device_of, probabilities
 from tinysight.run import RunFolder, write_atomic
 
 __all__ = ["Evaluation", "evaluate", "save"]
@@ -33,6 +33,7 @@ class Evaluation:
         probabilities: float32, n k.
         ids, files: as in `Split`.
         checkpoint: which weights: "best" or "last".
+        device: the kind of device it was computed on, "cpu" or "cuda" say.
     """
 
     split: str
@@ -42,6 +43,7 @@ class Evaluation:
     probabilities: NDArray[np.float32]
     ids: tuple[str, ...]
     files: tuple[str, ...] = ()
+    device: str = "cpu"
 
     @property
     def predicted(self) -> NDArray[np.int64]:
@@ -55,11 +57,12 @@ class Evaluation:
 def evaluate(
     model: nn.Module, split: Split, classes: tuple[str, ...], *, name: str, checkpoint: str
 ) -> Evaluation:
-    """Evaluate `model` on every picture of a split, each counted once, in fp32."""
+    """Evaluate `model`, where it is, on every picture of a split, each counted once, in fp32."""
     found = probabilities(model, split.images).numpy()
     labels = split.labels.numpy()
     metrics = measure(labels, found, classes)
-    return Evaluation(name, checkpoint, metrics, labels, found, split.ids, split.files)
+    device = device_of(model).type
+    return Evaluation(name, checkpoint, metrics, labels, found, split.ids, split.files, device)
 
 
 def save(evaluation: Evaluation, split: Split, folder: RunFolder) -> None:
@@ -68,6 +71,7 @@ def save(evaluation: Evaluation, split: Split, folder: RunFolder) -> None:
     metrics = {
         "split": evaluation.split,
         "checkpoint": evaluation.checkpoint,
+        "device": evaluation.device,
         "n": len(evaluation.labels),
         "metrics": evaluation.metrics.to_dict(),
     }

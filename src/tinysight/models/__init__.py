@@ -39,7 +39,7 @@ MODELS: dict[str, Builder] = {
     "resnet9": resnet9,
 }
 
-# Weights, gradients, momentum and average take 16 bytes a parameter in training: 16 GB.
+# The plan's weights, those trained, gradients, momentum and average: 20 bytes each, 20 GB.
 MOST_PARAMETERS = 1_000_000_000
 
 

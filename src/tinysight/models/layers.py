@@ -14,6 +14,7 @@ from tinysight.errors import ModelError
 
 __all__ = [
     "Classifier",
+    "GlobalMax",
     "Normalise",
     "PadShortcut",
     "Residual",
@@ -120,6 +121,19 @@ class Scale(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return `x` times the factor."""
         return x * self.factor
+
+
+@final
+class GlobalMax(nn.Module):
+    """The largest value of each channel, of equal ones the first: n c h w to n c 1 1.
+
+    As AdaptiveMaxPool2d(1), bit for bit and in its gradient, which on a GPU is summed in any order
+    there. `amax` would share the gradient among equal values, which are common in bf16.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the map's maxima."""
+        return x.flatten(2).max(2).values[..., None, None]
 
 
 @final

@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 from torch import nn
 
-from tinysight.models.layers import Scale, basic_block, conv_norm_relu, named, residual
+from tinysight.models.layers import GlobalMax, Scale, basic_block, conv_norm_relu, named, residual
 from tinysight.models.options import ProjectedWidth, Width
 
 __all__ = ["resnet", "resnet9", "resnet18"]
@@ -25,7 +25,8 @@ SMALLEST = 3
 
 def _depth(value: int) -> int:
     if value < 8 or value % 6 != 2:
-        raise ValueError("must be 6n+2: 20, 32, 44, ...")
+        near = max(8, 6 * round((value - 2) / 6) + 2)
+        raise ValueError(f"must be 6n+2 (8, 14, 20, 26, 32, ...), the nearest {near}")
     return value
 
 
@@ -57,7 +58,7 @@ def resnet9(
     parts["residual3"] = residual(8 * width)
     net = named(
         **parts,
-        pool=nn.AdaptiveMaxPool2d(1),
+        pool=GlobalMax(),
         flatten=nn.Flatten(),
         head=nn.Linear(8 * width, classes, bias=False),
         scale=Scale(scale),

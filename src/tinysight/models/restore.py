@@ -38,25 +38,25 @@ def restore(folder: RunFolder, checkpoint: str = "best") -> Classifier:
             f"the {checkpoint} checkpoint of {folder.path} does not fit "
             f"{recipe.model.name}: {'; '.join(differences)}"
         )
-    bad = [k for k, v in saved.items() if v.is_floating_point() and not v.isfinite().all()]
-    if bad:
-        raise CheckpointError(
-            f"the {checkpoint} checkpoint of {folder.path} has values that are not finite, "
-            f"first in {bad[0]}"
-        )
+    _check_finite(saved, checkpoint, folder)
     model.load_state_dict(saved)
     return model.eval()
 
 
-def warm_start(model: nn.Module, folder: RunFolder) -> str:
-    """Copy into `model` the best weights of another run where name and shape agree; say which.
+def warm_start(model: nn.Module, folder: RunFolder) -> tuple[str, str]:
+    """Copy into `model` the best weights of another run where name and shape agree.
 
     Normalisation statistics of the pictures stay the model's own.
 
+    Returns:
+        Which were taken, and the SHA-256 sum of the file that they came from.
+
     Raises:
-        CheckpointError: no kernel fits.
+        CheckpointError: damaged, missing, not finite, or no kernel fits.
     """
-    saved = folder.load_checkpoint("best").tensors
+    start = folder.load_checkpoint("best")
+    saved = start.tensors
+    _check_finite(saved, "best", folder)
     ours = model.state_dict()
     learned = [k for k in ours if not k.startswith("normalise.")]
     fit = [k for k in learned if k in saved and saved[k].shape == ours[k].shape]
@@ -67,7 +67,22 @@ def warm_start(model: nn.Module, folder: RunFolder) -> str:
             ours[key].copy_(saved[key])
     new = [k for k in learned if k not in fit]
     rest = f"; new: {_some(new)}" if new else ""
-    return f"warm start from {folder.path}: {len(fit)} of {len(learned)} tensors{rest}"
+    said = f"warm start from {folder.path}: {len(fit)} of {len(learned)} tensors{rest}"
+    return said, start.digest
+
+
+def _check_finite(saved: Mapping[str, Tensor], checkpoint: str, folder: RunFolder) -> None:
+    """Refuse weights that are no numbers.
+
+    Raises:
+        CheckpointError: names the first tensor with such a value.
+    """
+    bad = [k for k, v in saved.items() if v.is_floating_point() and not v.isfinite().all()]
+    if bad:
+        raise CheckpointError(
+            f"the {checkpoint} checkpoint of {folder.path} has values that are not finite, "
+            f"first in {bad[0]}"
+        )
 
 
 def _differences(ours: Mapping[str, Tensor], saved: Mapping[str, Tensor]) -> list[str]:

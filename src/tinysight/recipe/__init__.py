@@ -5,6 +5,7 @@ disk and back, and what is on disk repeats the run. What does not change the res
 write, which device, how to show progress) is no part of it.
 
 parts.py      the groups of fields: model, data, augment, optim, schedule, loss
+reading.py    text from a command line as the value of a field
 refusals.py   what is said of a field or a value that is refused
 """
 
@@ -19,7 +20,18 @@ from typing import Any, Literal, Self
 from pydantic import Field, ValidationError, model_validator
 
 from tinysight.errors import RecipeError
-from tinysight.recipe.parts import Augment, Data, Loss, Model, Optim, Part, Schedule
+from tinysight.recipe.parts import (
+    Augment,
+    Data,
+    Loss,
+    Model,
+    Number,
+    Optim,
+    Part,
+    Schedule,
+    Whole,
+)
+from tinysight.recipe.reading import as_typed
 from tinysight.recipe.refusals import refusal, unknown_field
 
 __all__ = ["Augment", "Data", "Facts", "Loss", "Model", "Optim", "Recipe", "Schedule"]
@@ -52,19 +64,19 @@ class Recipe(Part):
     name: str = Field(
         default="custom", min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
     )
-    epochs: int = Field(default=10, ge=1, le=100_000)
-    batch_size: int = Field(default=256, ge=1, le=65_536)
-    seed: int = Field(default=0, ge=0, lt=2**63, description="of weights, order and augmentation")
+    epochs: Whole = Field(default=10, ge=1, le=100_000)
+    batch_size: Whole = Field(default=256, ge=1, le=65_536)
+    seed: Whole = Field(default=0, ge=0, lt=2**63, description="of weights, order and augmentation")
     model: Model = Model()
     data: Data = Data()
     augment: Augment = Augment()
     optim: Optim = Optim()
     schedule: Schedule = Schedule()
     loss: Loss = Loss()
-    ema: float = Field(
+    ema: Number = Field(
         default=0.0, ge=0, lt=1, description="decay a step of the averaged weights; 0: off"
     )
-    patience: int | None = Field(
+    patience: Whole | None = Field(
         default=None,
         ge=1,
         description="stop after so many epochs without a better validation accuracy",
@@ -115,7 +127,7 @@ class Recipe(Part):
                 node = node.get(name) if isinstance(node, dict) else None
             if not isinstance(node, dict):
                 raise unknown_field(path, type(self))
-            node[last] = _read(value, typed=parents != ["model"] or last == "name")
+            node[last] = as_typed(value, path, type(self)) if isinstance(value, str) else value
         return type(self)(**fields)
 
     def fields(self) -> dict[str, Any]:
@@ -162,24 +174,6 @@ class Recipe(Part):
         if not isinstance(fields, dict):
             raise RecipeError(f"{where} must be a JSON object, got {type(fields).__name__}")
         return cls(**fields)
-
-
-def _read(value: Any, *, typed: bool) -> Any:
-    """Text from a command line: `none`, lists, and, where no type says more, JSON values."""
-    if not isinstance(value, str):
-        return value
-    if value.lower() in ("none", "null"):
-        return None
-    if value.startswith("[") or not typed:
-        return _json(value, value)
-    return _json(f"[{value}]", value) if "," in value else value
-
-
-def _json(text: str, otherwise: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return otherwise
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -3,11 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, Self
+from numbers import Integral
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, Strict, model_validator
+from pydantic_core import CoreSchema
 
-__all__ = ["Augment", "Data", "Loss", "Model", "Optim", "Part", "Schedule"]
+__all__ = [
+    "Augment",
+    "Data",
+    "Loss",
+    "Model",
+    "Number",
+    "Optim",
+    "Part",
+    "Schedule",
+    "Switch",
+    "Whole",
+]
+
+# Neither text nor a truth value stands for a number; what is typed is read by `Recipe.override`.
+Whole = Annotated[int, Strict()]
+Number = Annotated[float, Strict()]
+Switch = Annotated[bool, Strict()]
+
+# Which choices of `name` read a field that not all of them do.
+OPTIM_READERS = {
+    "momentum": ("sgd",),
+    "nesterov": ("sgd",),
+    "betas": ("adam", "adamw"),
+    "eps": ("adam", "adamw"),
+}
+SCHEDULE_READERS = {
+    "warmup": ("constant", "cosine", "plateau"),
+    "peak": ("onecycle",),
+    "end": ("cosine", "onecycle"),
+    "factor": ("plateau",),
+    "patience": ("plateau",),
+}
 
 
 class Part(BaseModel):
@@ -17,13 +50,32 @@ class Part(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _truth_is_no_number(cls, values: Any) -> Any:
-        if isinstance(values, Mapping):
-            for name, value in values.items():
-                field = cls.model_fields.get(name)
-                if isinstance(value, bool) and field and field.annotation is not bool:
-                    raise ValueError(f"{name} must not be {value}: it is no switch")
-        return values
+    def _plain_numbers(cls, values: Any) -> Any:
+        """Whole numbers of numpy are taken as Python's, which the strict types below ask for."""
+        if not isinstance(values, Mapping):
+            return values
+        return {
+            name: int(value) if isinstance(value, Integral) and type(value) is not bool else value
+            for name, value in values.items()
+        }
+
+    def _refuse_idle(self, group: str, chosen: str, readers: Mapping[str, tuple[str, ...]]) -> None:
+        """Refuse a field that is no default and that nothing reads by the `name` that is chosen.
+
+        Args:
+            group: what this part is called in a recipe.
+            chosen: its `name`.
+            readers: fields, and which names read each.
+        """
+        for field, read_by in readers.items():
+            value, default = getattr(self, field), type(self).model_fields[field].default
+            if value != default and chosen not in read_by:
+                *first, last = read_by
+                names = f"{', '.join(first)} and {last} read it" if first else f"{last} reads it"
+                raise ValueError(
+                    f"{group}.{field}={value} has no effect with {chosen}, only {names}; leave it "
+                    f"at {default} or choose another {group}.name"
+                )
 
 
 class Model(Part):
@@ -42,6 +94,13 @@ class Model(Part):
     def _from_name(cls, value: Any) -> Any:
         return {"name": value} if isinstance(value, str) else value
 
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        bare = {"type": "string", "description": "the name; its options are as the model has them"}
+        return {"anyOf": [handler.resolve_ref_schema(handler(core)), bare]}
+
     @property
     def options(self) -> dict[str, Any]:
         """The builder's options, without the name."""
@@ -51,19 +110,19 @@ class Model(Part):
 class Data(Part):
     """How the pictures are brought to one size and split."""
 
-    size: int | None = Field(
+    size: Whole | None = Field(
         default=None, ge=4, le=512, description="height and width, pixels; none: as found"
     )
     label: str | None = Field(
         default=None, description="which label column, where a data set has several"
     )
-    validation_share: float = Field(
+    validation_share: Number = Field(
         default=0.1, gt=0, lt=1, description="share of train held out for choosing"
     )
-    test_share: float = Field(
+    test_share: Number = Field(
         default=0.1, gt=0, lt=1, description="share cut off where the layout has no test split"
     )
-    split_seed: int = Field(default=0, ge=0)
+    split_seed: Whole = Field(default=0, ge=0)
 
 
 class Augment(Part):
@@ -74,36 +133,36 @@ class Augment(Part):
     bilinear resampling.
     """
 
-    flip: bool = Field(default=False, description="mirror left-right with probability one half")
-    crop: int = Field(
+    flip: Switch = Field(default=False, description="mirror left-right with probability one half")
+    crop: Whole = Field(
         default=0, ge=0, le=64, description="pad by so many pixels, cut the old size out at random"
     )
-    translate: float = Field(default=0.0, ge=0, le=1, description="shift, as a share of the side")
-    rotate: float = Field(default=0.0, ge=0, le=180, description="degrees")
-    zoom: float = Field(default=0.0, ge=0, lt=1, description="scale by 1 - zoom to 1 + zoom")
+    translate: Number = Field(default=0.0, ge=0, le=1, description="shift, as a share of the side")
+    rotate: Number = Field(default=0.0, ge=0, le=180, description="degrees")
+    zoom: Number = Field(default=0.0, ge=0, lt=1, description="scale by 1 - zoom to 1 + zoom")
     fill: Literal["zero", "reflect"] = Field(
         default="reflect",
         description="what stands outside the picture; reflect repeats the edge, save for crop",
     )
-    trivial: bool = Field(
+    trivial: Switch = Field(
         default=False, description="TrivialAugment (wide): one random transform a picture"
     )
-    brightness: float = Field(default=0.0, ge=0, le=1, description="blend with black")
-    contrast: float = Field(default=0.0, ge=0, le=1, description="blend with the mean grey")
-    saturation: float = Field(default=0.0, ge=0, le=1, description="blend with each pixel's grey")
-    hue: float = Field(
+    brightness: Number = Field(default=0.0, ge=0, le=1, description="blend with black")
+    contrast: Number = Field(default=0.0, ge=0, le=1, description="blend with the mean grey")
+    saturation: Number = Field(default=0.0, ge=0, le=1, description="blend with each pixel's grey")
+    hue: Number = Field(
         default=0.0, ge=0, le=0.5, description="turn of the colour circle, as a share of it"
     )
-    cutout: int = Field(
+    cutout: Whole = Field(
         default=0, ge=0, le=512, description="side of a square set to the mean, pixels"
     )
-    erase: float = Field(
+    erase: Number = Field(
         default=0.0, ge=0, le=1, description="probability of a random box set to the mean"
     )
-    mixup: float = Field(
+    mixup: Number = Field(
         default=0.0, ge=0, le=10, description="alpha of the Beta distribution; 0: off"
     )
-    cutmix: float = Field(
+    cutmix: Number = Field(
         default=0.0, ge=0, le=10, description="alpha of the Beta distribution; 0: off"
     )
 
@@ -112,20 +171,21 @@ class Optim(Part):
     """The optimiser. Weight decay is never applied to norms and biases."""
 
     name: Literal["sgd", "adam", "adamw"] = "sgd"
-    lr: float = Field(
+    lr: Number = Field(
         default=0.1, gt=0, le=100, description="peak learning rate, for the mean loss of a batch"
     )
-    momentum: float = Field(default=0.9, ge=0, lt=1, description="of sgd")
-    nesterov: bool = Field(default=True, description="of sgd")
-    weight_decay: float = Field(default=5e-4, ge=0, le=10)
-    betas: tuple[float, float] = Field(default=(0.9, 0.999), description="of adam and adamw")
-    eps: float = Field(default=1e-8, gt=0, le=1, description="of adam and adamw")
-    clip: float | None = Field(default=None, gt=0, description="largest norm of the gradient")
+    momentum: Number = Field(default=0.9, ge=0, lt=1, description="of sgd")
+    nesterov: Switch = Field(default=True, description="of sgd")
+    weight_decay: Number = Field(default=5e-4, ge=0, le=10)
+    betas: tuple[Number, Number] = Field(default=(0.9, 0.999), description="of adam and adamw")
+    eps: Number = Field(default=1e-8, gt=0, le=1, description="of adam and adamw")
+    clip: Number | None = Field(default=None, gt=0, description="largest norm of the gradient")
 
     @model_validator(mode="after")
-    def _betas_below_one(self) -> Self:
+    def _is_consistent(self) -> Self:
         if not all(0 <= b < 1 for b in self.betas):
             raise ValueError(f"optim.betas must lie in [0, 1), got {list(self.betas)}")
+        self._refuse_idle("optim", self.name, OPTIM_READERS)
         return self
 
 
@@ -133,41 +193,39 @@ class Schedule(Part):
     """The learning rate over the training, as a factor on `optim.lr`."""
 
     name: Literal["constant", "cosine", "onecycle", "plateau"] = "onecycle"
-    warmup: float = Field(default=0.0, ge=0, description="epochs of linear rise, not for onecycle")
-    peak: float = Field(
+    warmup: Number = Field(default=0.0, ge=0, description="epochs of linear rise, not for onecycle")
+    peak: Number = Field(
         default=0.25,
         gt=0,
         lt=1,
         description="onecycle: share of the training at which lr is reached",
     )
-    start: float = Field(
+    start: Number = Field(
         default=0.1, ge=0, le=1, description="onecycle and warm-up: factor at the first step"
     )
-    end: float = Field(
+    end: Number = Field(
         default=0.0, ge=0, le=1, description="cosine and onecycle: factor at the last step"
     )
-    factor: float = Field(default=0.1, gt=0, lt=1, description="plateau: lr is multiplied by it")
-    patience: int = Field(
+    factor: Number = Field(default=0.1, gt=0, lt=1, description="plateau: lr is multiplied by it")
+    patience: Whole = Field(
         default=5,
         ge=1,
         description="plateau: epochs without a lower validation loss before the next lowers lr",
     )
 
     @model_validator(mode="after")
-    def _warmup_has_effect(self) -> Self:
-        if self.name == "onecycle" and self.warmup:
-            raise ValueError(
-                "schedule.warmup has no effect with onecycle, whose rise is schedule.peak; "
-                "set schedule.warmup=0 or choose another schedule.name"
-            )
+    def _has_effect(self) -> Self:
+        self._refuse_idle("schedule", self.name, SCHEDULE_READERS)
+        if not self.warmup:
+            self._refuse_idle("schedule", self.name, {"start": ("onecycle", "a warm-up")})
         return self
 
 
 class Loss(Part):
     """Cross-entropy."""
 
-    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
-    class_weights: Literal["balanced"] | tuple[float, ...] | None = Field(
+    label_smoothing: Number = Field(default=0.0, ge=0, lt=1)
+    class_weights: Literal["balanced"] | tuple[Number, ...] | None = Field(
         default=None, description="one weight a class, or 'balanced': inverse to the class's count"
     )
 

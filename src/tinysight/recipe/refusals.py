@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -29,6 +30,19 @@ SYNONYMS = {
 }
 
 
+# What is asked for, by pydantic's name of the error; the others are in words that will do.
+ASKED = {
+    "bool_type": "must be true or false",
+    "float_type": "must be a number",
+    "int_type": "must be a whole number",
+    "missing": "is missing",
+    "model_type": "must be a group of fields",
+    "string_type": "must be text",
+    "too_long": "has too many values",
+    "tuple_type": "must be a list",
+}
+
+
 def _paths(kind: type[Part], prefix: str = "") -> list[str]:
     """Every dotted field name of a recipe."""
     found = []
@@ -45,14 +59,19 @@ def refusal(error: ValidationError, kind: type[Part]) -> RecipeError:
     """Return the first thing that pydantic found wrong, in one line of ours."""
     # Of a union's branches the one that went deepest says most.
     first: ErrorDetails = max(error.errors(), key=lambda found: len(found["loc"]))
-    path = ".".join(str(p) for p in first["loc"] if not _is_branch(p))
+    path = _path(first)
     if first["type"] == "extra_forbidden":
         return unknown_field(path, kind)
     if first["type"] == "value_error":
         return RecipeError(first["msg"].removeprefix("Value error, "))
     from tinysight.pictures.formats import printable  # loads numpy and PIL
 
-    said = first["msg"].replace("Input should", "must")
+    branches = [
+        ASKED.get(found["type"]) or _BEGINNING.sub("must", found["msg"])
+        for found in error.errors()
+        if _path(found) == path and len(found["loc"]) == len(first["loc"])
+    ]
+    said = " or ".join([branches[0], *(text.removeprefix("must be ") for text in branches[1:])])
     return RecipeError(f"{path} {said}, got {printable(repr(first['input']))}")
 
 
@@ -77,6 +96,14 @@ def unknown_field(path: str, kind: type[Part]) -> RecipeError:
     return RecipeError(
         f"unknown recipe field '{printable(path)}'{hint} (all: tinysight recipes --schema)"
     )
+
+
+def _path(found: ErrorDetails) -> str:
+    """The dotted field that an error is about."""
+    return ".".join(str(part) for part in found["loc"] if not _is_branch(part))
+
+
+_BEGINNING = re.compile("^(Input|String|Tuple) should")
 
 
 def _is_branch(part: int | str) -> bool:

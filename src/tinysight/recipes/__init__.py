@@ -10,9 +10,10 @@ import inspect
 import os
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
-from tinysight.errors import UsageError, unknown
+from tinysight.errors import UnknownName, UsageError, unknown
 from tinysight.recipe import Facts, Recipe
 from tinysight.recipes.linear import linear
 from tinysight.recipes.quick import quick
@@ -43,6 +44,7 @@ def resolve(recipe: str | os.PathLike[str] | Recipe, facts: Facts) -> Recipe:
     Raises:
         UsageError: it is none of these.
         RecipeError: the file is none of a recipe.
+        CheckpointError: the run's recipe is damaged or missing.
     """
     if isinstance(recipe, Recipe):
         return recipe
@@ -53,10 +55,9 @@ def resolve(recipe: str | os.PathLike[str] | Recipe, facts: Facts) -> Recipe:
     if isinstance(recipe, str) and recipe in RECIPES:
         return RECIPES[recipe](facts)
     path = Path(recipe)
+    with suppress(UnknownName):
+        return RunFolder.open(path).recipe()
     try:
-        for folder in (path, Path("runs") / path):
-            if (folder / "recipe.json").is_file():
-                return RunFolder(folder).recipe()
         named = isinstance(recipe, str) and path.suffix != ".json" and not path.is_file()
     except OSError:  # a name that no file system takes
         named = True

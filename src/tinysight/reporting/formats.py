@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from tinysight.evaluation.intervals import Share
+from tinysight.progress import megabytes
 
 __all__ = [
     "about",
@@ -85,9 +86,9 @@ def memory(size: float) -> str:
     """Return a size in bytes, in decimal units.
 
     >>> memory(1_310_000_000), memory(45_000_000)
-    ('1.31 GB', '45 MB')
+    ('1.31 GB', '45.0 MB')
     """
-    return f"{size / 1e9:.2f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
+    return f"{size / 1e9:.2f} GB" if size >= 1e9 else megabytes(size)
 
 
 def shape(sizes: list[int]) -> str:

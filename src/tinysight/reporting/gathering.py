@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 
 from tinysight.errors import CheckpointError
 from tinysight.evaluation.fitting import Fitting, judge
-from tinysight.evaluation.intervals import wilson
+from tinysight.evaluation.intervals import Share, wilson
 from tinysight.evaluation.metrics import Metrics
 from tinysight.recipe import Recipe
 from tinysight.run import RunFolder
@@ -30,6 +30,7 @@ class _Evaluation(BaseModel):
     """What evaluation/<split>/metrics.json must hold; the next, what gallery.json must."""
 
     checkpoint: str
+    device: str | None = None
     metrics: Metrics
 
 
@@ -153,6 +154,15 @@ class Gathered:
         return [(step / per_epoch, rate(step)) for step in steps]
 
     @property
+    def seen(self) -> Share | None:
+        """The best checkpoint's validation accuracy as the training measured it."""
+        value = self.best.get("validation_accuracy")
+        n = (self.data.get("splits", {}).get("validation") or {}).get("n", 0)
+        if value is None or not math.isfinite(value) or not n:
+            return None
+        return wilson(round(value * n), n)
+
+    @property
     def fitting(self) -> Fitting | None:
         """The verdict on the best checkpoint, where what it takes was measured."""
         accuracy, n = self.best.get("train_accuracy_clean"), self.best.get("train_clean_n")
@@ -161,12 +171,8 @@ class Gathered:
         if "validation" in self.evaluated:
             validation = self.evaluated["validation"].metrics.top1
         else:
-            held_out = (self.data.get("splits", {}).get("validation") or {}).get("n", 0)
-            seen = self.best.get("validation_accuracy")
-            if seen is None or not math.isfinite(seen) or not held_out:
-                return None
-            validation = wilson(round(seen * held_out), held_out)
-        if not validation.n:
+            validation = self.seen
+        if validation is None or not validation.n:
             return None
         kept = [row for row in self.epochs if row["epoch"] == self.best.get("epoch")]
         running = [row["train_accuracy_running"] for row in kept]

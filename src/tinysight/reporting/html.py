@@ -93,7 +93,9 @@ def _numbers(run: Gathered) -> Iterator[tuple[str, str, str]]:
         yield "Parameters", formats.short(run.model["parameters"]), f"{run.model['parameters']:,}"
         yield "Operations", formats.short(run.model["flops"]), "FLOPs a picture, forward"
     if last.get("seconds"):
-        yield "Training time", duration(last["seconds"]), "from start to saved model"
+        yield "Training time", duration(last["seconds"]), "the training loop"
+    if last.get("seconds_process"):
+        yield "From the start", duration(last["seconds_process"]), "process start to saved model"
     if run.epochs:
         speed = sorted(row["pictures_per_second"] for row in run.epochs)[len(run.epochs) // 2]
         yield "Speed", f"{speed:,.0f}", "training pictures a second"
@@ -151,12 +153,11 @@ def _counted(found: Mapping[str, int] | None) -> str:
 
 
 def _galleries(main: Evaluated | None) -> dict[str, list[Mapping[str, Any]]]:
-    """Right and wrong cards, the surest mistake first; cards without a picture are left out."""
+    """Right and wrong cards as they come; those without a picture are left out."""
     if main is None:
         return {"wrong": [], "right": []}
     right = [c for c in main.right if _is_base64(c.get("png"))]
     wrong = [c for c in main.wrong if _is_base64(c.get("png"))]
-    wrong.sort(key=lambda card: -card["probability"])
     return {"wrong": wrong[:SHOWN], "right": right[:SHOWN]}
 
 
@@ -189,19 +190,36 @@ def _repeat(folder: RunFolder, run: Gathered) -> _Repeat:
             ("import tinysight", "", train),
         )
     data = _typed(origin, given=run.environment.get("command") or "")
-    if set(options) <= {"skip_bad"}:
-        words = ["tinysight", "train", data, "--recipe", recipe]
-        words += ["--skip-bad"] * bool(options.get("skip_bad")) + ["--evaluate-test"] * test
+    given = _as_words(options)
+    if given is not None:
+        words = ["tinysight", "train", data, "--recipe", recipe, *given]
+        words += ["--evaluate-test"] * test
         return _Repeat(f"{whole} On the same machine it gives the same weights:", [_shell(words)])
     default = type(run.recipe.data)()
     settings = {k: v for k, v in run.recipe.data if v != getattr(default, k)}
-    given = [f"{k}={v!r}" for k, v in {**options, **settings}.items()]
-    read = f"data = tinysight.load_data({', '.join([repr(data), *given])})"
+    arguments = [f"{k}={v!r}" for k, v in {**options, **settings}.items()]
+    read = f"data = tinysight.load_data({', '.join([repr(data), *arguments])})"
     return _Repeat(
         f"{whole} The data was read in Python, with {' and '.join(options)} of its own. On the "
         "same machine it gives the same weights:",
         ("import tinysight", "", read, train),
     )
+
+
+def _as_words(options: Mapping[str, Any]) -> list[str] | None:
+    """The options of a reading as the command line has them; None where it has no words for one."""
+    words = []
+    for name, value in options.items():
+        listed = [value] if name == "layout" else value
+        if name == "skip_bad":
+            words += ["--skip-bad"] * value
+        elif name in ("classes", "layout", "value_range") and all(
+            "," not in str(part) and str(part).strip() == str(part) for part in listed
+        ):
+            words.append(f"--{name.replace('_', '-')}={','.join(map(str, listed))}")
+        else:
+            return None
+    return words
 
 
 def _shell(words: Sequence[str]) -> str:

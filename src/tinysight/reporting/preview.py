@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tinysight.reporting.formats import percent
 from tinysight.reporting.theme import (
     LIGHT,
     Theme,
@@ -27,6 +28,7 @@ __all__ = ["preview", "spread"]
 
 GAP = 4  # pixels between two pictures
 LINE = 25  # classes in one block
+SHARE = 13  # pixels for a share below a picture
 
 
 def spread(labels: NDArray[np.integer[Any]], most: int = 6) -> NDArray[np.int64]:
@@ -52,6 +54,7 @@ def preview(
     labels: NDArray[np.integer[Any]],
     classes: Sequence[str],
     augmented: Sequence[NDArray[np.uint8]] = (),
+    shares: Sequence[Sequence[float]] | None = None,
     *,
     each: int = 10,
     theme: Theme = LIGHT,
@@ -64,6 +67,8 @@ def preview(
         classes: their names.
         augmented: rows of pictures, each r h w c: first the picture as it is, then what
             augmentation made of it.
+        shares: of each of these, how much of the picture is its own where others are mixed into
+            it, a fraction; written below it.
         each: pictures a class, at most; fewer where there are many classes.
         theme: the colours.
     """
@@ -80,7 +85,8 @@ def preview(
     under = top + lines * high
     variants = max((len(row) for row in augmented), default=0)
     width = max(blocks * block, label + variants * wide + 16)
-    height = under + (64 + len(augmented) * high if augmented else 0) + 8
+    line = high + (SHARE if shares else 0)
+    height = under + (64 + len(augmented) * line if augmented else 0) + 8
 
     sheet = np.full((height, width, 3), _colour(theme.paper), dtype=np.uint8)
     with style():
@@ -112,10 +118,17 @@ def preview(
                 write("no pictures", left + label, y + h * scale / 2, color=theme.muted)
         if augmented:
             write("As training sees them", 0, under + 30, fontsize=12, fontweight="bold")
-            write("Left: as it is; right: augmented", 0, under + 50, fontsize=10, color=theme.muted)
+            below = "; below, how much of it is the picture's own" if shares else ""
+            said = f"Left: as it is; right: augmented{below}"
+            write(said, 0, under + 50, fontsize=10, color=theme.muted)
         for j, row in enumerate(augmented):
             for i, picture in enumerate(row):
-                show(picture, label + i * wide + (12 if i else 0), under + 64 + j * high)
+                x, y = label + i * wide + (12 if i else 0), under + 64 + j * line
+                show(picture, x, y)
+                if shares and i:
+                    middle, edge = x + w * scale / 2, y + h * scale
+                    small = {"ha": "center", "fontsize": 8, "color": theme.muted}
+                    write(percent(shares[j][i], 0), middle, edge + SHARE / 2, **small)
         axes.imshow(sheet, extent=(0, width, height, 0), interpolation="nearest", aspect="auto")
     return figure
 

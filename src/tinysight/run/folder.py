@@ -1,14 +1,8 @@
-"""The run folder: every path in it, and how its files are written and checked.
-
-A checkpoint `last` or `best` is a small JSON file that names a file of weights with its SHA-256
-sum. The weights are written first, under a new name, and the JSON then replaces the old one in a
-single rename, so that at every moment each checkpoint is complete: the old or the new.
-"""
+"""The run folder: every path in it, and how its files are written and checked."""
 
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 import json
 import math
@@ -16,7 +10,6 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,15 +17,14 @@ from pydantic import BaseModel
 
 from tinysight.errors import CheckpointError, RecipeError, ResourceError, UsageError, unknown
 from tinysight.recipe import Recipe
-from tinysight.run import forms
+from tinysight.run import checkpoints, forms, reads
+from tinysight.run.checkpoints import Checkpoint
 from tinysight.run.files import is_there, read_text, why, write_atomic
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["Checkpoint", "RunFolder"]
-
-CHECKPOINT_FORMAT = 1
+__all__ = ["RunFolder"]
 
 # Of recipe.json, which `train` writes out in full; later versions may add fields.
 ALWAYS = {"data", "epochs", "format", "model", "name", "seed"}
@@ -51,14 +43,6 @@ COLUMNS = (
     "pictures_per_second",
     "seconds",
 )
-
-
-@dataclass(frozen=True)
-class Checkpoint:
-    """Weights, and the state that was written beside them."""
-
-    tensors: dict[str, Tensor]
-    state: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -87,29 +71,32 @@ class RunFolder:
         except FileExistsError:
             raise _taken(path) from None
         except (OSError, ValueError) as error:  # ValueError: a path with a zero byte
-            raise ResourceError(f"cannot make the run folder: {error}") from None
+            raise _not_made(path, why(error)) from None
         return cls(path)
 
     @classmethod
     def check(cls, out: str | Path | None) -> None:
-        """Refuse at once what `create` would refuse later: `out` is a file or is not empty.
+        """Refuse at once what `create` would refuse later.
 
         Raises:
-            UsageError: see `create`.
-            ResourceError: it cannot be looked into.
+            UsageError, ResourceError: see `create`.
         """
-        if out is None:
-            return
-        if not isinstance(out, str | os.PathLike) or not os.fspath(out):
+        if out is not None and not (isinstance(out, str | os.PathLike) and os.fspath(out)):
             raise UsageError(f"out must be the path of a new or empty folder, got {out!r}")
-        path = Path(out)
+        path = Path("runs") if out is None else Path(out)
         try:
             if path.is_file():
                 raise UsageError(f"--out {path} is a file; name a new or empty folder")
-            if path.is_dir() and any(path.iterdir()):
+            if out is not None and path.is_dir() and any(path.iterdir()):
                 raise _taken(path)
+            there = next(p for p in (path, *path.absolute().parents) if p.exists())
+            if not there.is_dir():
+                raise _not_made(path, f"{there} is a file")
+            effective = os.access in os.supports_effective_ids
+            if not os.access(there, os.W_OK | os.X_OK, effective_ids=effective):
+                raise _not_made(path, f"{there} cannot be written")
         except (OSError, ValueError) as error:  # ValueError: a path with a zero byte
-            raise ResourceError(f"cannot make the run folder: {error}") from None
+            raise _not_made(path, why(error)) from None
 
     @classmethod
     def open(cls, run: str | Path) -> RunFolder:
@@ -172,14 +159,7 @@ class RunFolder:
         Raises:
             CheckpointError: missing, not readable, not JSON, or not of that form.
         """
-        path = self.path / f"{name}.json"
-        try:
-            value = json.loads(read_text(path))
-        except (ValueError, RecursionError) as error:
-            raise CheckpointError(f"{path} is not JSON: {error}") from None
-        if form is not None:
-            forms.check(path, value, form)
-        return value
+        return forms.read(self.path / f"{name}.json", form)
 
     def data(self) -> dict[str, Any]:
         """Read data.json, checked: every field that `train` writes and later stages use.
@@ -195,7 +175,7 @@ class RunFolder:
         Raises:
             CheckpointError: missing, of a newer format, or damaged.
         """
-        return self._manifest(tag)["state"]
+        return checkpoints.manifest(self.path, tag)["state"]
 
     def recipe(self) -> Recipe:
         """Return the run's recipe.
@@ -262,21 +242,12 @@ class RunFolder:
     def save_checkpoint(
         self, tags: tuple[str, ...], tensors: Mapping[str, Tensor], state: Mapping[str, Any]
     ) -> None:
-        """Write the weights once and point each of the `tags` ("last", "best") at them."""
-        from safetensors.torch import save
+        """Write the weights once and point each of the `tags` ("last", "best") at them.
 
-        raw = save({k: v.detach().cpu().contiguous() for k, v in tensors.items()})
-        digest = hashlib.sha256(raw).hexdigest()
-        folder = self.path / "checkpoints"
-        weights = f"weights-{digest[:12]}.safetensors"
-        write_atomic(folder / weights, raw)
-        manifest = {"format": CHECKPOINT_FORMAT, "files": {weights: digest}, "state": dict(state)}
-        for tag in tags:
-            write_atomic(folder / f"{tag}.json", json.dumps(manifest, indent=2) + "\n")
-        used = {f for p in folder.glob("*.json") for f in self._manifest(p.stem)["files"]}
-        for path in folder.glob("weights-*.safetensors"):
-            if path.name not in used:
-                path.unlink()
+        Raises:
+            ResourceError: they cannot be written; the checkpoints before stand.
+        """
+        checkpoints.save(self.path, tags, tensors, state)
 
     def load_checkpoint(self, tag: str) -> Checkpoint:
         """Read a checkpoint ("last" or "best"), its digest checked.
@@ -284,44 +255,7 @@ class RunFolder:
         Raises:
             CheckpointError: missing, of a newer format, or not what was written.
         """
-        from safetensors import SafetensorError
-        from safetensors.torch import load
-
-        path = self.path / "checkpoints" / f"{tag}.json"
-        manifest = self._manifest(tag)
-        ((name, expected),) = manifest["files"].items()
-        file = path.parent / Path(name).name
-        try:
-            raw = file.read_bytes()
-        except FileNotFoundError:
-            raise CheckpointError(f"{file} is missing; {path} names it") from None
-        except (OSError, ValueError) as error:
-            raise CheckpointError(f"{file} cannot be read: {why(error)}") from None
-        found = hashlib.sha256(raw).hexdigest()
-        if found != expected:
-            raise CheckpointError(
-                f"{file} is damaged: sha256 {expected[:16]}… expected, {found[:16]}… found"
-            )
-        try:
-            return Checkpoint(load(raw), manifest["state"])
-        except (SafetensorError, KeyError) as error:  # KeyError: a type of number unknown here
-            raise CheckpointError(f"{file} is not a safetensors file: {error}") from None
-
-    def _manifest(self, tag: str) -> dict[str, Any]:
-        path = self.path / "checkpoints" / f"{tag}.json"
-        if self.has_json("diverged") and not is_there(path):
-            raise CheckpointError(
-                f"{path} is missing: the training diverged before an epoch was complete; "
-                f"{self.path / 'diverged.json'} says where"
-            )
-        manifest = self.read_json(f"checkpoints/{tag}")
-        if isinstance(manifest, dict) and manifest.get("format") != CHECKPOINT_FORMAT:
-            raise CheckpointError(
-                f"{path} has format {manifest.get('format')!r}; "
-                f"this version reads {CHECKPOINT_FORMAT}"
-            )
-        forms.check(path, manifest, forms.Manifest)
-        return manifest
+        return checkpoints.load(self.path, tag)
 
     def count_test_read(self, by: str) -> int:
         """Record that the labels of the test split are read now; return how often by now.
@@ -329,16 +263,7 @@ class RunFolder:
         Raises:
             ResourceError: it cannot be recorded.
         """
-        read = {"by": by, "at": datetime.now(UTC).isoformat(timespec="seconds")}
-        path = self._test_reads
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            # One unbuffered write to the end, so that none of several evaluations at once is lost.
-            with path.open("ab", buffering=0) as file:
-                file.write(json.dumps(read).encode() + b"\n")
-                os.fsync(file.fileno())
-        except OSError as error:
-            raise ResourceError(f"cannot write {path}: {why(error)}") from None
+        reads.add(self._test_reads, by)
         return len(self.test_reads())
 
     def test_reads(self) -> list[dict[str, str]]:
@@ -347,20 +272,19 @@ class RunFolder:
         Raises:
             CheckpointError: the record is not readable or has a line that is none.
         """
-        path = self._test_reads
-        reads = []
-        for at, line in enumerate(read_text(path).splitlines() if is_there(path) else [], 1):
-            try:
-                read = json.loads(line)
-            except (ValueError, RecursionError) as error:
-                raise CheckpointError(f"{path}: line {at} is not JSON: {error}") from None
-            forms.check(path, read, forms.Read)
-            reads.append(read)
-        return reads
+        return reads.recorded(self._test_reads)
 
     @property
     def _test_reads(self) -> Path:
         return self.path / "evaluation" / "test_reads.jsonl"
+
+
+def _not_made(path: Path, said: str) -> ResourceError:
+    from tinysight.pictures.formats import printable  # loads numpy and PIL
+
+    return ResourceError(
+        f"cannot make the run folder {printable(str(path), 200)}: {said}; name another with --out"
+    )
 
 
 def _taken(path: Path) -> UsageError:

@@ -9,8 +9,12 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from tinysight.errors import CheckpointError
+from tinysight.run.files import read_text
 
-__all__ = ["Data", "Manifest", "Read", "check"]
+__all__ = ["Data", "Manifest", "Read", "check", "read"]
+
+
+Sum = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]  # SHA-256
 
 
 class _Split(BaseModel):
@@ -46,6 +50,7 @@ class Data(BaseModel):
     splits: dict[str, _Split | None]
     fingerprints: dict[str, str]
     split_seed: int
+    init: Sum | None = None
     mean: list[Annotated[float, Field(allow_inf_nan=False)]]
     deviation: list[Annotated[float, Field(allow_inf_nan=False, ge=0)]]
     source: _Source
@@ -69,6 +74,7 @@ class _State(BaseModel):
     train_clean_n: int | None = None
     validation_accuracy: float | None = None
     seconds: float | None = None
+    seconds_process: float | None = None
     stopped: str | None = None
     peak_memory_bytes: int | None = None
 
@@ -83,10 +89,23 @@ class Read(BaseModel):
 class Manifest(BaseModel):
     """What checkpoints/<tag>.json must hold."""
 
-    files: dict[str, Annotated[str, Field(pattern="^[0-9a-f]{64}$")]] = Field(
-        min_length=1, max_length=1
-    )
+    files: dict[str, Sum] = Field(min_length=1, max_length=1)
     state: _State
+
+
+def read(path: Path, form: type[BaseModel] | None = None) -> Any:
+    """Read a JSON file; with a `form`, its fields and their types are checked.
+
+    Raises:
+        CheckpointError: missing, not readable, not JSON, or not of that form.
+    """
+    try:
+        value = json.loads(read_text(path))
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path} is not JSON: {error}") from None
+    if form is not None:
+        check(path, value, form)
+    return value
 
 
 def check(path: Path, value: Any, form: type[BaseModel]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import textwrap
 from dataclasses import dataclass
@@ -32,7 +33,11 @@ COLUMNS = 100  # of a terminal
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """A training that is ready to start."""
+    """A training that is ready to start.
+
+    Attributes:
+        init: the SHA-256 sum of the weights that a warm start took, where there is one.
+    """
 
     data: DataSet
     recipe: Recipe
@@ -43,11 +48,13 @@ class Plan:
     device: torch.device
     precision: Precision
     notes: tuple[str, ...]
+    init: str | None = None
 
     def __str__(self) -> str:
         d, r, h = self.data, self.recipe, self.data.shape
         sizes = ", ".join(f"{len(s):,} {n}" for n in SPLITS if (s := d.split(n)) is not None)
-        per_epoch, clean = steps(len(d.train), r.batch_size), clean_pictures(d)
+        per_epoch = steps(len(d.train), r.batch_size)
+        clean = clean_pictures(d.train, d.validation)
         lines = {
             "data": f"{d.title}: {sizes}; {h[0]}x{h[1]}x{h[2]}, {len(d.classes)} classes",
             "model": f"{r.model.name}: {self.table.parameters:,} parameters, "
@@ -83,17 +90,20 @@ def plan(data: DataSet, recipe: Recipe, *, device: str = "auto") -> Plan:
         deviation=deviation,
         seed=recipe.seed,
     )
-    notes = list(data.notes)
+    notes, init = list(data.notes), None
     if recipe.init is not None:
         start = RunFolder.open(recipe.init)
-        notes += [warm_start(model, start), *_strangers(start, data)]
+        said, init = warm_start(model, start)
+        notes += [said, *_strangers(start, data)]
     table = describe(model, data.shape)
     _check_statistics(recipe, len(data.train), table)
-    return Plan(data, recipe, model, table, mean, deviation, place, precision, tuple(notes))
+    return Plan(data, recipe, model, table, mean, deviation, place, precision, tuple(notes), init)
 
 
 def train(ready: Plan, *, out: str | Path | None = None, progress: Progress) -> RunFolder:
     """Carry out a plan; return the run folder with its metrics and checkpoints.
+
+    The plan's own model stays as it is, so that a plan can be carried out again.
 
     Raises:
         UsageError, ResourceError: the folder `out` cannot be used.
@@ -108,10 +118,12 @@ def train(ready: Plan, *, out: str | Path | None = None, progress: Progress) -> 
         folder.write_json("model", ready.table.to_dict())
         folder.write_json("environment", environment(ready.device, ready.precision))
         fit(
-            ready.model,
-            data,
+            copy.deepcopy(ready.model),
+            data.train,
+            data.validation,
             recipe,
             folder,
+            classes=len(data.classes),
             mean=ready.mean,
             device=ready.device,
             precision=ready.precision,
@@ -216,6 +228,7 @@ def _data(ready: Plan) -> dict[str, object]:
         "splits": splits,
         "fingerprints": data.fingerprints,
         "split_seed": ready.recipe.data.split_seed,
+        "init": ready.init,
         "mean": list(ready.mean),
         "deviation": list(ready.deviation),
         "source": data.source,

@@ -13,32 +13,36 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tinysight.augment import augment, mix
-from tinysight.data.dataset import DataSet, Split
+from tinysight.data.dataset import Split
 from tinysight.errors import Diverged, Interrupted
 from tinysight.evaluation.predict import score
-from tinysight.machine import Precision, peak_memory
+from tinysight.machine import Precision, peak_memory, process_seconds, repeatable
 from tinysight.progress import Progress, span
-from tinysight.recipe import Loss, Recipe
+from tinysight.recipe import Recipe
 from tinysight.run import RunFolder
 from tinysight.training.averaging import Average
 from tinysight.training.batches import order, steps
+from tinysight.training.loss import class_weights, cross_entropy
 from tinysight.training.optim import optimiser
 from tinysight.training.schedule import Plateau, factor
 from tinysight.training.signals import StopRequest
 
-__all__ = ["class_weights", "clean_pictures", "cross_entropy", "fit"]
+__all__ = ["clean_pictures", "fit"]
 
 LOOK_EVERY = 20  # steps between two looks at the loss, which on a GPU make the host wait
 SHOW_SECONDS = 0.5  # between two steps that are shown, on a CPU
 CLEAN_AT_MOST = 2_500  # training pictures on which the clean accuracy is measured each epoch
+TIMED = 250  # pictures by which the time of an epoch's evaluation is estimated
 
 
 def fit(
     model: nn.Module,
-    data: DataSet,
+    train: Split,
+    validation: Split,
     recipe: Recipe,
     folder: RunFolder,
     *,
+    classes: int,
     mean: Sequence[float],
     device: torch.device,
     precision: Precision,
@@ -54,9 +58,11 @@ def fit(
     without smoothing, weights or mixing, so that it can be held against the other two.
 
     Equal arguments on one CPU give equal weights: order, augmentation and dropout are functions
-    of the seed and the position alone, and the global generators are left as found.
+    of the seed and the position alone, and the global generators are left as found. On a GPU see
+    `machine.repeatable`.
 
     Args:
+        classes: how many there are, k.
         mean: the train split's mean a channel, as a fraction; it fills what is erased.
         stop: entered; where it was asked before, the training ends after its first step.
 
@@ -66,11 +72,10 @@ def fit(
         Interrupted: SIGINT or SIGTERM came; the last checkpoint holds the step it came at.
     """
     started = time.perf_counter()
-    n, classes = len(data.train), len(data.classes)
-    train = _on(data.train, device)
-    validation = _on(data.validation, device)
-    clean = _sample(train, clean_pictures(data), seed=recipe.seed)
-    weights = class_weights(recipe.loss, data.train.counts(classes), device)
+    n = len(train)
+    weights = class_weights(recipe.loss, train.counts(classes), device)
+    seen, held_out = _on(train, device), _on(validation, device)
+    clean = _sample(seen, clean_pictures(train, validation), seed=recipe.seed)
 
     model = model.to(device)
     average = Average(model, recipe.ema) if recipe.ema else None
@@ -90,6 +95,7 @@ def fit(
             "epoch": epoch,
             "step": step,
             "seconds": time.perf_counter() - started,
+            "seconds_process": process_seconds(),
             "stopped": stopped,
             "train_clean_n": len(clean),
             "peak_memory_bytes": peak_memory(),
@@ -113,8 +119,10 @@ def fit(
             folder.path,
         )
 
-    cuda = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(cuda), progress.training(total):
+    def evaluation() -> float:
+        return _seconds_to_score(measured, clean, len(clean) + len(held_out))
+
+    with repeatable(device), progress.training(recipe.epochs, per_epoch, evaluation):
         for epoch in range(1, recipe.epochs + 1):
             model.train()
             tally = _Tally(device)
@@ -123,8 +131,8 @@ def fit(
             for index in order(n, recipe.batch_size, seed=recipe.seed, epoch=epoch):
                 _seed_dropout(recipe.seed, step, device)
                 at = index.to(device)
-                labels = train.labels[at]
-                images = train.images[at].permute(0, 3, 1, 2)  # n c h w, channels-last as it lies
+                labels = seen.labels[at]
+                images = seen.images[at].permute(0, 3, 1, 2)  # n c h w, channels-last as it lies
                 images = augment(
                     images, index, recipe.augment, seed=recipe.seed, epoch=epoch, mean=mean
                 )
@@ -171,9 +179,7 @@ def fit(
 
             seconds = time.perf_counter() - epoch_started
             clean_loss, clean_accuracy = score(measured, clean.images, clean.labels)
-            validation_loss, validation_accuracy = score(
-                measured, validation.images, validation.labels
-            )
+            validation_loss, validation_accuracy = score(measured, held_out.images, held_out.labels)
             if not math.isfinite(clean_loss + validation_loss):
                 raise diverged(epoch, step)
             plateau.see(validation_loss)
@@ -213,44 +219,9 @@ def fit(
                 break
 
 
-def clean_pictures(data: DataSet) -> int:
+def clean_pictures(train: Split, validation: Split) -> int:
     """Return how many training pictures the clean accuracy is measured on."""
-    return min(len(data.validation), len(data.train), CLEAN_AT_MOST)
-
-
-def cross_entropy(
-    logits: Tensor, targets: Tensor, weights: Tensor | None, *, smoothing: float
-) -> Tensor:
-    """Return the mean cross-entropy of a batch, each picture counted by its class's weight.
-
-    For labels as torch has it; for mixed targets, where torch divides by the number of pictures,
-    a picture counts by the weights of its classes, as much as each is in it. Where all of a batch
-    weighs nothing the loss is 0.
-
-    Args:
-        logits: n k.
-        targets: n labels, or n k shares of classes.
-        weights: k, or None where all count the same.
-        smoothing: the share of each target that is spread over all classes.
-    """
-    if weights is None:
-        return F.cross_entropy(logits, targets, label_smoothing=smoothing)
-    total = F.cross_entropy(logits, targets, weights, reduction="sum", label_smoothing=smoothing)
-    counted = targets @ weights if targets.is_floating_point() else weights[targets]
-    return total / counted.sum().clamp_min(torch.finfo(counted.dtype).tiny)
-
-
-def class_weights(settings: Loss, counts: list[int], device: torch.device) -> Tensor | None:
-    """Return the weight of each class in the loss, or None where all count the same.
-
-    "balanced" is n / (k * count), as in scikit-learn's `compute_class_weight`.
-    """
-    if settings.class_weights is None:
-        return None
-    weights = settings.class_weights
-    if weights == "balanced":
-        weights = [sum(counts) / (len(counts) * max(c, 1)) for c in counts]
-    return torch.tensor(weights, device=device)
+    return min(len(validation), len(train), CLEAN_AT_MOST)
 
 
 @dataclass
@@ -301,6 +272,15 @@ def _sample(split: _Loaded, n: int, *, seed: int) -> _Loaded:
     return _Loaded(split.images[index], split.labels[index])
 
 
+def _seconds_to_score(model: nn.Module, split: _Loaded, n: int) -> float:
+    """How long it will take to score `n` pictures, by some of a split."""
+    images, labels = split.images[:TIMED], split.labels[:TIMED]
+    score(model, images, labels)  # the first time is slower
+    began = time.perf_counter()
+    score(model, images, labels)
+    return (time.perf_counter() - began) * n / len(labels)
+
+
 def _seed_dropout(seed: int, step: int, device: torch.device) -> None:
     """Make dropout a function of the seed and the step.
 
@@ -310,6 +290,8 @@ def _seed_dropout(seed: int, step: int, device: torch.device) -> None:
     torch.default_generator.manual_seed(number)
     if device.type == "cuda":
         torch.cuda.manual_seed(number)
+    elif device.type == "mps":
+        torch.mps.manual_seed(number)
 
 
 def _interrupted(number: signal.Signals, step: int, epoch: int, folder: RunFolder) -> Interrupted:

@@ -11,7 +11,10 @@ __all__ = ["StopRequest"]
 
 
 class StopRequest:
-    """While entered, SIGINT and SIGTERM set `signal` and nothing else; a second one acts as ever.
+    """While entered, SIGINT, SIGTERM and SIGHUP set `signal` and nothing else.
+
+    A second one acts as ever. SIGHUP, which a closed terminal sends, is left alone where it is
+    ignored already, as `nohup` has it.
 
     Outside the main thread, where Python delivers no signals, it changes nothing.
     """
@@ -22,8 +25,9 @@ class StopRequest:
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._before[number] = signal.signal(number, self._ask)
+            for number in (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", None)):
+                if number and signal.getsignal(number) is not signal.SIG_IGN:
+                    self._before[number] = signal.signal(number, self._ask)
         return self
 
     def __exit__(

@@ -222,7 +222,7 @@ def notes(path: Path) -> None:
         ("x.tgz", lambda p: (notes(p.parent / "n"), as_tar(p.parent / "n", p)), "(it holds 'n/mo"),
         ("x.zip", lambda p: (notes(p.parent / "n"), as_zip(p.parent / "n", p)), "unpack it and gi"),
         ("cat.png", lambda p: p.write_bytes(b"\x89PNG\r\n\x1a\n"), "is a picture; give the folder"),
-        ("cat", lambda p: p.write_bytes(b"\x93NUMPY\1\0"), "is one array (.npy); give pictures and"),
+        ("cat", lambda p: p.write_bytes(b"\x93NUMPY\1\0"), "is one array (.npy); give pictur"),
         ("batch", lambda p: p.write_bytes(b"\x80\x02}q"), "is a pickle; of pickles CIFAR's own"),
         ("x.dat", lambda p: p.write_bytes(b"text"), "starts with 'text', not gzip, tar or zip"),
         ("cat.png", lambda p: p.write_bytes(b""), "is empty (0 bytes); fetch or copy it again"),

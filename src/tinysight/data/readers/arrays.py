@@ -128,7 +128,7 @@ def as_pixels(
     if value_range is None:
         raise UsageError(
             f"{where} are {array.dtype}; what black and white are is not guessed: state "
-            "value_range=(0, 1) or (0, 255)"
+            "value_range=(0, 1) or (0, 255) (--value-range 0,1 or 0,255)"
         )
     return _scaled(array, value_range, where)
 
@@ -253,7 +253,8 @@ def _channels_first(shape: tuple[int, ...], layout: Layout | None, where: str) -
         return layout == "nchw"
     if all(able.values()):
         raise UsageError(
-            f"{where}: the shape {shape} can be n h w c or n c h w; state layout='nhwc' or 'nchw'"
+            f"{where}: the shape {shape} can be n h w c or n c h w; state layout='nhwc' or 'nchw' "
+            "(--layout nhwc or nchw)"
         )
     if not any(able.values()):
         raise DataError(

@@ -124,8 +124,9 @@ def decode_all(
     """Decode all pictures of all splits to one shape, in their order.
 
     Raises:
-        DataError: pictures that cannot be read, the first ten named; with `skip_bad` they are
-            left out, and only a data set without any readable picture is refused.
+        PictureError: pictures that cannot be read, the first ten named; with `skip_bad` they are
+            left out.
+        DataError: no picture can be read.
     """
     first = _first_readable(streams)
     height, width, channels = first.pixels.shape
@@ -143,7 +144,7 @@ def decode_all(
         decoded = _decode(streams, shape, threads, progress)
     bad = decoded.found.unreadable
     if bad and not skip_bad:
-        raise DataError(_listed(bad, sum(s.n for s in streams.values())))
+        raise PictureError(_listed(bad, sum(s.n for s in streams.values())))
     return decoded
 
 

@@ -51,7 +51,8 @@ def class_names(
         if not names and top >= n:
             raise DataError(
                 f"{where}: label {top:,} of {split} record {at:,} is out of range: {n:,} pictures "
-                "cannot have so many classes; number them 0, 1, 2 … or give their names as classes"
+                "cannot have so many classes; number them 0, 1, 2 … or give their names as classes "
+                "(--classes)"
             )
     if names:
         return names, False

@@ -1,0 +1,205 @@
+"""The stages put together: what `import tinysight` offers and what the command line calls.
+
+run.py         a training that was done, and what can be asked of it
+data.py        data sets read with progress, fetched, added, checked, removed
+preparing.py   a recipe and a data set brought together
+sheet.py       a data set as one picture
+pictures.py    the pictures that `predict` is given
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from tinysight.api.data import add_data, fetch_data, load_data, remove_data, verify_data
+from tinysight.api.preparing import draft, fitted, given, taken
+from tinysight.api.run import Run
+from tinysight.api.sheet import preview
+from tinysight.data.readers.arrays import Layout, Range
+from tinysight.errors import Diverged, ResourceError, TinysightError, UsageError
+from tinysight.evaluation.predict import Prediction
+from tinysight.evaluation.result import Evaluation
+from tinysight.machine import choose_device
+from tinysight.progress import Progress
+from tinysight.recipe import Recipe
+from tinysight.reporting import write_report
+from tinysight.run import RunFolder
+from tinysight.training import Plan
+from tinysight.training import plan as make_plan
+from tinysight.training import train as carry_out
+
+__all__ = [
+    "Run",
+    "add_data",
+    "carry_out_and_report",
+    "evaluate",
+    "fetch_data",
+    "load",
+    "load_data",
+    "plan",
+    "predict",
+    "preview",
+    "remove_data",
+    "report",
+    "train",
+    "verify_data",
+]
+
+
+def plan(
+    data: Any,
+    recipe: str | Path | Recipe = "quick",
+    *,
+    out: str | Path | None = None,
+    device: str = "auto",
+    value_range: Range | None = None,
+    layout: Layout | None = None,
+    classes: Sequence[str] | None = None,
+    skip_bad: bool = False,
+    quiet: bool = False,
+    **overrides: Any,
+) -> Plan:
+    """Read the data and build the model of a training without starting it.
+
+    What can be refused is refused before the data is read. Args as for `train`.
+    """
+    reading = given(value_range, layout, classes)
+    asked = draft(recipe, overrides)
+    choose_device(device)
+    RunFolder.check(out)
+    data = taken(data, asked, overrides, skip_bad=skip_bad, quiet=quiet, **reading)
+    return make_plan(data, fitted(recipe, data, overrides), device=device)
+
+
+def train(
+    data: Any,
+    recipe: str | Path | Recipe = "quick",
+    *,
+    out: str | Path | None = None,
+    device: str = "auto",
+    evaluate_test: bool = False,
+    value_range: Range | None = None,
+    layout: Layout | None = None,
+    classes: Sequence[str] | None = None,
+    skip_bad: bool = False,
+    quiet: bool = False,
+    **overrides: Any,
+) -> Run:
+    """Train a model, evaluate it on validation, write the report, and return the run.
+
+    Args:
+        data: a DataSet, or anything that `load_data` takes.
+        recipe: a name in RECIPES, a recipe.json, a run to do again, or a Recipe.
+        out: the run folder, new or empty; without it the next free one below `runs/`.
+        device: "auto", "cpu", "cuda" or "mps".
+        evaluate_test: also evaluate on test after it; the read of the labels is counted.
+        value_range, layout, classes: what the data leaves open; see `data.load`.
+        skip_bad: leave unreadable pictures out rather than refuse the data set.
+        overrides: recipe fields, dotted names by `**{"optim.lr": 0.2}`.
+
+    Raises:
+        TinysightError: see the tree in `tinysight.errors`.
+    """
+    progress = Progress(quiet=quiet)
+    ready = plan(
+        data,
+        recipe,
+        out=out,
+        device=device,
+        skip_bad=skip_bad,
+        quiet=quiet,
+        **given(value_range, layout, classes),
+        **overrides,
+    )
+    run = carry_out_and_report(ready, out=out, evaluate_test=evaluate_test, progress=progress)
+    progress.say(str(run))
+    return run
+
+
+def carry_out_and_report(
+    ready: Plan, *, out: str | Path | None, evaluate_test: bool, progress: Progress
+) -> Run:
+    """Train by a plan, then evaluate and report; a training that diverged is reported as well."""
+    if evaluate_test and ready.data.test is None:
+        raise UsageError(f"--evaluate-test: {ready.data.name} has no test split")
+    progress.say(str(ready))
+    try:
+        folder = carry_out(ready, out=out, progress=progress)
+    except Diverged as error:
+        with suppress(TinysightError):
+            write_report(RunFolder(error.run))
+        raise
+    run = Run(folder, ready.data)
+    try:
+        for split in ("validation", "test") if evaluate_test else ("validation",):
+            run.evaluate(split, device=ready.device.type)
+        run.report()
+    except ResourceError as error:
+        raise ResourceError(
+            f"{error}; the training is saved in {run.path}: make room, then run: tinysight "
+            f"evaluate {run.path}, and: tinysight report {run.path}"
+        ) from None
+    return run
+
+
+def load(run: str | Path) -> Run:
+    """Open a run by its folder, or by its name below `runs/`.
+
+    Raises:
+        UnknownName: there is no such run.
+    """
+    if not isinstance(run, str | Path):
+        raise UsageError(f"run must be a name or a path, got {type(run).__name__}")
+    return Run(RunFolder.open(run))
+
+
+def evaluate(
+    run: str | Path | Run,
+    split: str = "validation",
+    *,
+    data: Any = None,
+    device: str = "auto",
+) -> Evaluation:
+    """Evaluate a run's best checkpoint on a split, leave the numbers in its folder, return them.
+
+    A read of the test labels is counted in the run.
+
+    Args:
+        data: where the run's data set is now, if it has moved or was in memory.
+        device: as for `train`.
+
+    Raises:
+        UsageError: no such split or device.
+        DataError: the data set is not there, or not what the run was trained on.
+    """
+    return _run(run).evaluate(split, data=data, device=device)
+
+
+def predict(
+    run: str | Path | Run,
+    pictures: Any,
+    *,
+    top: int = 5,
+    device: str = "auto",
+    quiet: bool = False,
+) -> list[Prediction]:
+    """Classify pictures: paths, folders, PIL images or arrays (uint8, h w c), one or many.
+
+    Files in a folder that are no pictures by their ending are skipped, counted and said.
+
+    Raises:
+        UsageError: `top` is not positive, there is no such device, or there is no picture.
+    """
+    return _run(run).predict(pictures, top=top, device=device, quiet=quiet)
+
+
+def report(run: str | Path | Run) -> Path:
+    """Write the run's report.html from what is in its folder; return its path."""
+    return _run(run).report()
+
+
+def _run(run: str | Path | Run) -> Run:
+    return run if isinstance(run, Run) else load(run)

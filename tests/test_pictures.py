@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
@@ -451,3 +453,51 @@ def test_messages_are_one_printable_line(tmp_path: Path) -> None:
     assert str(refused.value).isprintable()
     assert printable("\x1b[31mred\n") == "\\x1b[31mred\\n"
     assert printable("a" * 60 + "b" * 90) == "a" * 60 + "…" + "b" * 60
+
+
+# Bytes flipped, cut, moved
+
+
+def whole(kind: str, mode: str) -> bytes:
+    image = Image.fromarray(smooth(12, 10)).convert(mode)
+    exif = Image.Exif()
+    exif[274] = 6  # lies on its side
+    return encoded(image, kind, **({"exif": exif} if kind in ("JPEG", "WebP", "PNG") else {}))
+
+
+WHOLE = {
+    f"{kind} {mode}": whole(kind, mode)
+    for kind, modes in {
+        "PNG": ("RGB", "L", "P", "LA", "I;16"),
+        "JPEG": ("RGB", "L", "CMYK"),
+        "WebP": ("RGB", "RGBA"),
+        "BMP": ("RGB", "1", "P"),
+        "GIF": ("P", "L"),
+    }.items()
+    for mode in modes
+}
+
+
+@settings(deadline=2000, max_examples=400)
+@given(st.sampled_from(sorted(WHOLE)), st.data())
+def test_damaged_pictures_are_read_or_refused(name: str, data: st.DataObject) -> None:
+    raw = bytearray(WHOLE[name])
+    for _ in range(data.draw(st.integers(1, 3))):
+        at, to = sorted(data.draw(st.tuples(*[st.integers(0, len(raw))] * 2)))
+        change = data.draw(st.sampled_from(["flip", "cut", "turn", "write"]))
+        if change == "flip" and at < len(raw):
+            raw[at] ^= 1 << data.draw(st.integers(0, 7))
+        elif change == "cut":
+            del raw[at:to]
+        elif change == "turn":
+            raw[at:to] = raw[at:to][::-1]
+        else:
+            raw[at:to] = data.draw(st.binary(max_size=8))
+    try:
+        picture = read(bytes(raw), "x")
+    except PictureError:
+        return
+    height, width, channels = picture.pixels.shape
+    assert (picture.header.height, picture.header.width) == (height, width)
+    assert channels in (1, 3)
+    assert fit(picture.pixels, (8, 8, channels)).shape == (8, 8, channels)

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import io
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
+from PIL import Image
 
 from tinysight.data import load
-from tinysight.data.readers import table
+from tinysight.data.readers import find, table
+from tinysight.data.reading import Options
 from tinysight.errors import DataError, UnknownName
 from tinysight.recipe import Recipe
 
@@ -272,3 +278,72 @@ def test_no_rows_and_own_names(tmp_path: Path, noise: Noise, write_parquet: Writ
     write_parquet(tmp_path / "test.parquet", [], label=empty, names=NAMES)
     with pytest.raises(DataError, match="test has no rows; remove it, or fetch it again"):
         load(tmp_path)
+
+
+def small(compression: str) -> bytes:
+    pixels = np.random.default_rng(0).integers(0, 256, (12, 4, 4, 3), dtype=np.uint8)
+    cells = []
+    for i, picture in enumerate(pixels):
+        file = io.BytesIO()
+        Image.fromarray(picture).save(file, "PNG")
+        cells.append({"bytes": file.getvalue(), "path": f"é{i}.png"})
+    kinds = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    columns = {"img": pa.array(cells, kinds), "label": pa.array([i % 2 for i in range(12)])}
+    file = io.BytesIO()
+    pq.write_table(pa.table(columns), file, compression=compression)
+    return file.getvalue()
+
+
+SMALL = [small(compression) for compression in ("none", "snappy", "zstd")]
+
+
+def survives(raw: bytes) -> None:
+    """The bytes give a data set or one of our errors."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "a.parquet"
+        path.write_bytes(raw)
+        try:
+            reading = find(path).read(Options(Recipe().data))
+        except (DataError, UnknownName):
+            return
+        for records in reading.splits.values():
+            assert records.images.shape[0] == len(records.labels) > 0
+            assert 0 <= records.labels.min() <= records.labels.max() < len(reading.classes)
+
+
+@settings(max_examples=200, deadline=2000)
+@given(st.sampled_from(SMALL), st.data())
+def test_flipped_bytes(raw: bytes, data: st.DataObject) -> None:
+    changed = bytearray(raw)
+    places = st.one_of(st.integers(0, len(raw) - 1), st.integers(len(raw) - 700, len(raw) - 1))
+    for at, value in data.draw(
+        st.lists(st.tuples(places, st.integers(0, 255)), min_size=1, max_size=6)
+    ):
+        changed[at] = value
+    survives(bytes(changed))
+
+
+@settings(max_examples=60, deadline=2000)
+@given(st.sampled_from(SMALL), st.data())
+def test_cut_and_reordered_bytes(raw: bytes, data: st.DataObject) -> None:
+    a, b, c = sorted(data.draw(st.tuples(*[st.integers(0, len(raw))] * 3)))
+    survives(raw[:a])
+    survives(raw[a:])
+    survives(raw[:a] + raw[b:c] + raw[a:b] + raw[c:])
+
+
+@pytest.mark.parametrize("rows", [11, 13])
+def test_columns_that_disagree_in_length(
+    rows: int, tmp_path: Path, noise: Noise, write_parquet: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a damaged table may promise; pyarrow does not write one."""
+    path = write_parquet(tmp_path / "x.parquet", noise(12, 4, 4, 3), label=labels(12))
+    right = table.Table._items
+
+    def items(self: table.Table, split: str, column: str) -> Iterator[tuple[str, bytes | None]]:
+        found = list(right(self, split, column))
+        return iter([*found, *found][:rows])
+
+    monkeypatch.setattr(table.Table, "_items", items)
+    with pytest.raises(DataError, match=r"pictures but 12 labels; the source is damaged: fetch"):
+        load(path)

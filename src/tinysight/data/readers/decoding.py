@@ -211,6 +211,8 @@ def _decode(
     def work(chunk: Chunk) -> Found:
         split, start, items = chunk
         found = Found()
+        if start + len(items) > streams[split].n:
+            raise DataError(_unequal(start + len(items), streams[split].n))
         for i, (name, source) in enumerate(items, start):
             try:
                 picture = _read(name, source)
@@ -231,11 +233,17 @@ def _decode(
         done += len(items)
         if progress is not None:
             progress(done, total)
+    if done != total:
+        raise DataError(_unequal(done, total))
     for name, kept in good.items():
         if not kept.all():
             images[name] = images[name][kept]
     positions = {name: np.flatnonzero(kept) for name, kept in good.items()}
     return Decoded(images, positions, shape, found)
+
+
+def _unequal(pictures: int, labels: int) -> str:
+    return f"{pictures:,} pictures but {labels:,} labels; the source is damaged: fetch it again"
 
 
 def _headers(streams: Mapping[str, Stream], threads: int) -> Counter[Shape]:

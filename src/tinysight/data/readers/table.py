@@ -194,8 +194,9 @@ class Table:
                 return []
             with _reading(shard), pq.ParquetFile(shard) as file:
                 cells = file.read(columns=[f"{column}.path"])[column]
-            for chunk in cells.chunks:
-                files += [name or "" for name in chunk.field("path").to_pylist()]
+                for chunk in cells.chunks:
+                    names = chunk.field("path").cast("binary").to_pylist()
+                    files += [(name or b"").decode(errors="replace") for name in names]
         return files if any(files) else []
 
     def _groups(
@@ -219,7 +220,7 @@ def _reading(path: Path) -> Iterator[None]:
 
     try:
         yield
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         said = printable(" ".join(str(error).split())).rstrip(".")
         raise DataError(
             f"{path} cannot be read as parquet: {said}; fetch or write it again"
@@ -235,7 +236,9 @@ def _schema(path: Path) -> Any:
     import pyarrow.parquet as pq
 
     with _reading(path):
-        return pq.read_schema(path)
+        schema = pq.read_schema(path)
+        _ = schema.names  # what is no text is told here
+        return schema
 
 
 def _picture_column(schema: Any, path: Path) -> str:

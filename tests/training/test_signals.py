@@ -1,14 +1,23 @@
 import os
 import signal
 import threading
+from collections.abc import Iterator
 
 import pytest
 
 from tinysight.training.signals import StopRequest
 
 
+@pytest.fixture
+def heard() -> Iterator[None]:
+    """SIGHUP as a terminal's shell leaves it, also where the tests run under `nohup`."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_the_first_signal_asks(number: signal.Signals) -> None:
+def test_the_first_signal_asks(number: signal.Signals, heard: None) -> None:
     before = signal.getsignal(number)
     with StopRequest() as stop:
         assert stop.signal is None

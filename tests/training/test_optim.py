@@ -1,4 +1,8 @@
 import copy
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -16,10 +20,10 @@ def network() -> nn.Sequential:
 
 def test_weight_decay_is_off_norms_and_biases() -> None:
     optimizer = optimiser(network(), Optim(weight_decay=0.1))
-    decayed, free = optimizer.param_groups
-    assert (decayed["weight_decay"], free["weight_decay"]) == (0.1, 0.0)
-    assert [p.ndim for p in decayed["params"]] == [4, 2]
-    assert [p.ndim for p in free["params"]] == [1, 1, 1, 1]
+    decayed, free = optimizer.groups
+    assert (decayed.weight_decay, free.weight_decay) == (0.1, 0.0)
+    assert [p.ndim for p in decayed.params] == [4, 2]
+    assert [p.ndim for p in free.params] == [1, 1, 1, 1]
 
 
 def test_a_decayed_step_without_gradient_shrinks_the_kernels_alone() -> None:
@@ -48,8 +52,55 @@ def test_sgd_against_its_formula(nesterov: bool) -> None:
         assert w.weight.item() == pytest.approx(weight, rel=1e-5)
 
 
-def test_nesterov_without_momentum_is_plain_descent() -> None:
-    assert optimiser(nn.Linear(1, 1), Optim(momentum=0.0)).param_groups[0]["nesterov"] is False
+THEIRS: dict[str, Callable[..., torch.optim.Optimizer]] = {
+    "sgd": lambda groups: torch.optim.SGD(groups, 0.1, 0.9, nesterov=True, fused=True),
+    "plain": lambda groups: torch.optim.SGD(groups, 0.1, fused=True),
+    "adam": lambda groups: torch.optim.Adam(groups, 0.1, (0.8, 0.95), 1e-6, fused=True),
+    "adamw": lambda groups: torch.optim.AdamW(groups, 0.1, (0.8, 0.95), 1e-6, fused=True),
+}
+OURS: dict[str, Optim] = {
+    "sgd": Optim(weight_decay=0.1),
+    "plain": Optim(momentum=0.0, weight_decay=0.1),
+    "adam": Optim(name="adam", betas=(0.8, 0.95), eps=1e-6, weight_decay=0.1),
+    "adamw": Optim(name="adamw", betas=(0.8, 0.95), eps=1e-6, weight_decay=0.1),
+}
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_ten_steps_are_those_of_torchs_own(name: str) -> None:
+    ours, theirs = network(), network()
+    parameters = list(theirs.parameters())
+    groups = [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": 0.1},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    expected, found = THEIRS[name](groups), optimiser(ours, OURS[name])
+    for step in range(10):
+        found.lr = 0.1 / (step + 1)
+        for group in expected.param_groups:
+            group["lr"] = found.lr
+        batch = torch.rand(6, 3, 4, 4)
+        for model, optimizer in ((ours, found), (theirs, expected)):
+            optimizer.zero_grad()
+            model(batch).square().mean().backward()
+            optimizer.step()
+    for one, two in zip(ours.parameters(), theirs.parameters(), strict=True):
+        assert torch.equal(one, two)
+
+
+def test_a_training_does_not_load_torchs_compiler() -> None:
+    code = """
+import sys
+import numpy as np
+import tinysight
+x = np.random.default_rng(0).integers(0, 255, (60, 8, 8, 3)).astype(np.uint8)
+tinysight.train((x, np.arange(60) % 3), model="plain", epochs=1, batch_size=16, quiet=True)
+print("torch._dynamo" in sys.modules)
+"""
+    with tempfile.TemporaryDirectory() as here:
+        words = [sys.executable, "-c", code]
+        said = subprocess.run(words, cwd=here, capture_output=True, text=True, check=True)
+    assert said.stdout == "False\n"
 
 
 def test_average_against_its_formula() -> None:

@@ -145,8 +145,7 @@ def fit(
 
                 rate = recipe.optim.lr * plateau.factor
                 rate *= factor(recipe.schedule, step, total, per_epoch)
-                for group in optimizer.param_groups:
-                    group["lr"] = rate
+                optimizer.lr = rate
 
                 with torch.autocast(device.type, precision.dtype, precision.name == "bf16"):
                     logits = model(images)

@@ -1,10 +1,13 @@
 import contextlib
 import io
 import os
+import re
+import sys
 from pathlib import Path
 
 import pytest
 from rich.console import Console
+from tests.terminals import on_a_terminal
 
 from tinysight import progress as module
 from tinysight.progress import Progress, duration
@@ -171,3 +174,43 @@ def test_what_standard_error_does_not_take_stops_no_work(
         stream.flush()
     with contextlib.suppress(OSError):
         stream.close()
+
+
+def test_a_bar_lines_and_standard_error_itself_share_a_terminal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with on_a_terminal(monkeypatch) as said:
+        progress = Progress()
+        with progress.counting("reading pictures") as counter:
+            counter(6, 12)
+            progress.say("a line of ours")
+            sys.stderr.write("a line of another\n")
+    lines = [line.rpartition("\x1b[2K")[2] for line in "".join(said).splitlines()]
+    assert {"a line of ours", "a line of another"} <= set(lines)
+    assert "6/12" in lines[-3]
+
+
+def test_one_bar_at_a_time_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bar hides the cursor when it comes and shows it again when it goes."""
+    with on_a_terminal(monkeypatch) as said:
+        progress = Progress()
+        with progress.moving("taking it") as moved:
+            moved(1_000_000, 2_000_000)
+            with progress.counting("reading pictures") as counter:
+                counter(6, 12)
+            moved(2_000_000, 2_000_000)
+    text = "".join(said)
+    assert re.findall(r"\x1b\[\?25([lh])", text) == list("lhlhlh")
+    assert "6/12" in text
+    assert text.rindex("taking it") > text.rindex("reading pictures")
+
+
+def test_where_there_is_no_standard_error_nothing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As under pythonw."""
+    monkeypatch.setattr("sys.stderr", None)
+    progress = Progress()
+    progress.say("a line")
+    with progress.counting("reading pictures") as counter:
+        counter(1, 2)
+    assert sys.stderr is None
+    assert progress.console.encoding == "utf-8"

@@ -6,13 +6,15 @@ import io
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from typing import IO, cast
+from contextlib import AbstractContextManager, contextmanager, suppress
+from typing import IO, TextIO, cast
 
 from rich.console import Console
+from rich.file_proxy import FileProxy
 from rich.progress import (
     BarColumn,
     DownloadColumn,
+    ProgressColumn,
     TaskID,
     TextColumn,
     TimeRemainingColumn,
@@ -39,6 +41,7 @@ class Progress:
             file=cast("IO[str]", _Stderr()), quiet=quiet, highlight=False, soft_wrap=True
         )
         self._bars: Bars | None = None
+        self._counter: Bars | None = None
         self._task = TaskID(0)
         self._clock = _Clock(0, 0, lambda: 0.0)
         self._expected = False
@@ -75,37 +78,33 @@ class Progress:
             finally:
                 self._bars = None
 
-    @contextmanager
-    def counting(self, what: str) -> Iterator[_Counter]:
+    def counting(self, what: str) -> AbstractContextManager[_Counter]:
         """Show how far a count is, for work that is not training."""
-        counter = _Counter(self, what)
-        if not self.console.is_terminal:
-            yield counter
-            return
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            TextColumn("{task.completed:,}/{task.total:,}"),
-        )
-        with Bars(*columns, console=self.console, transient=True) as counter.bars:
-            yield counter
+        return self._counted(_Counter(self, what), TextColumn("{task.completed:,}/{task.total:,}"))
+
+    def moving(self, what: str) -> AbstractContextManager[_Counter]:
+        """Show how many bytes are there, how fast they come and the time left."""
+        left = TimeRemainingColumn(compact=True)
+        return self._counted(_Moved(self, what), DownloadColumn(), TransferSpeedColumn(), left)
 
     @contextmanager
-    def moving(self, what: str) -> Iterator[_Counter]:
-        """Show how many bytes are there, how fast they come and the time left."""
-        counter = _Moved(self, what)
+    def _counted(self, counter: _Counter, *columns: ProgressColumn) -> Iterator[_Counter]:
+        """Show a counter while entered; one that is shown already stands back for it."""
         if not self.console.is_terminal:
             yield counter
             return
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            DownloadColumn(),
-            TransferSpeedColumn(),
-            TimeRemainingColumn(compact=True),
-        )
-        with Bars(*columns, console=self.console, transient=True) as counter.bars:
-            yield counter
+        columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), *columns)
+        before = self._counter
+        if before:
+            before.stop()
+        try:
+            with Bars(*columns, console=self.console, transient=True) as counter.bars:
+                self._counter = counter.bars
+                yield counter
+        finally:
+            self._counter = before
+            if before:
+                before.start()
 
     def step(self, step: int, epoch: int, loss: float, accuracy: float, speed: float) -> None:
         """Show a step: the running loss and accuracy of its epoch, `speed` in pictures/s."""
@@ -180,22 +179,35 @@ class _Stderr(io.TextIOBase):
 
     @property
     def encoding(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
-        return sys.stderr.encoding
+        stream = self._stream()
+        return "utf-8" if stream is None else stream.encoding
 
     def isatty(self) -> bool:
-        return sys.stderr.isatty()
+        stream = self._stream()
+        return stream is not None and stream.isatty()
 
     def fileno(self) -> int:
-        return sys.stderr.fileno()
+        stream = self._stream()
+        return super().fileno() if stream is None else stream.fileno()
 
     def write(self, text: str) -> int:
-        with suppress(OSError):
-            sys.stderr.write(text)
+        if stream := self._stream():
+            with suppress(OSError):
+                stream.write(text)
         return len(text)
 
     def flush(self) -> None:
-        with suppress(OSError):
-            sys.stderr.flush()
+        if stream := self._stream():
+            with suppress(OSError):
+                stream.flush()
+
+    def _stream(self) -> TextIO | None:
+        """None where there is none, as under pythonw."""
+        stream = sys.stderr
+        # While a bar is shown, rich stands there itself and writes to here.
+        if isinstance(stream, FileProxy):
+            return cast("TextIO", stream.rich_proxied_file)
+        return stream
 
 
 class _Counter:

@@ -69,8 +69,9 @@ def add_data(name: str, source: str | Path, *, quiet: bool = False) -> Path:
     Raises:
         UnknownName, UsageError, DataError, ResourceError: see `data.published.store.add`.
     """
-    with Progress(quiet=quiet).moving(f"taking {name}") as moved:
-        return store.add(name, Path(source), check=_other_than(name, quiet), progress=moved)
+    progress = Progress(quiet=quiet)
+    with progress.moving(f"taking {name}") as moved:
+        return store.add(name, Path(source), check=_other_than(name, progress), progress=moved)
 
 
 def verify_data(name: str, *, quiet: bool = False) -> tuple[store.Checked, ...]:
@@ -79,8 +80,9 @@ def verify_data(name: str, *, quiet: bool = False) -> tuple[store.Checked, ...]:
     Raises:
         UnknownName: no published data set has this name.
     """
-    with Progress(quiet=quiet).moving(f"checking {name}") as moved:
-        return store.verify(name, check=_other_than(name, quiet), progress=moved)
+    progress = Progress(quiet=quiet)
+    with progress.moving(f"checking {name}") as moved:
+        return store.verify(name, check=_other_than(name, progress), progress=moved)
 
 
 def remove_data(name: str) -> int:
@@ -153,11 +155,11 @@ def reload(folder: RunFolder, settings: Data, source: Any) -> DataSet:
     return data
 
 
-def _other_than(name: str, quiet: bool) -> Callable[[Path], str | None]:
+def _other_than(name: str, progress: Progress) -> Callable[[Path], str | None]:
     """What says of a path that it is another data set than a canonical one."""
 
     def check(path: Path) -> str | None:
-        with Progress(quiet=quiet).counting("reading pictures") as counter:
+        with progress.counting("reading pictures") as counter:
             return named.other_than(name, path, progress=counter)
 
     return check

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 from tests.data.published.server import Act, Server
 from tests.data.readers.cifar_layouts import COARSE, FINE, as_tar, hundred_python, ten_python
+from tests.terminals import on_a_terminal
 
 import tinysight
 from tinysight import api
@@ -136,6 +138,17 @@ def test_what_was_added_is_read_where_it_lies(server: Server, canonical: Path) -
     assert small.shape == (16, 16, 3)
     (found,) = api.verify_data("cifar10", quiet=True)
     assert (found.path, found.problem) == (canonical, None)
+
+
+def test_adding_and_verifying_show_one_bar_at_a_time(
+    server: Server, canonical: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with on_a_terminal(monkeypatch) as said:
+        api.add_data("cifar10", canonical)
+        api.verify_data("cifar10")
+    text = "".join(said)
+    assert text.count("reading pictures") >= 2
+    assert re.findall(r"\x1b\[\?25([lh])", text) == ["l", "h"] * 6
 
 
 def test_what_was_added_and_is_changed_is_noticed(server: Server, canonical: Path) -> None:

@@ -1,10 +1,10 @@
 """Fetch one published file: https alone, resumed, checked before it gets its name.
 
 What comes is written to `<name>.part`. Many processes may do so at once: a lock lets one work
-while the others wait, but nothing depends on it, since locks do nothing on some network file
-systems. Every writer writes the bytes of the one published file at the places where they belong,
-starting within what is there already, so the part never has a hole and writers repeat one
-another. A part that is complete is copied and checked (`checking.install`); if the digest is
+while the others wait (`waiting.alone`), but nothing depends on it, since locks do nothing on some
+network file systems. Every writer writes the bytes of the one published file at the places where
+they belong, starting within what is there already, so the part never has a hole and writers repeat
+one another. A part that is complete is copied and checked (`checking.install`); if the digest is
 wrong the part is dropped, for resuming it would never help.
 """
 
@@ -15,7 +15,7 @@ import os
 import random
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -24,6 +24,7 @@ from tinysight import __version__
 from tinysight.data.published import Remote
 from tinysight.data.published.asking import Answer, FailedError, RefusedError, UnsplitError, ask
 from tinysight.data.published.checking import ByteProgress, disk, fault, install
+from tinysight.data.published.waiting import alone
 from tinysight.errors import DataError, ResourceError, UsageError
 from tinysight.pictures.formats import printable
 
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Patience", "download"]
 
-POLL = 0.2  # seconds between two looks at the part of a process that holds the lock
 HEAD = 16  # bytes that tell what a file is
 STEP = 2**20  # bytes that a round must bring for the tries to be counted anew
 MOST = 2**32  # bytes of a file whose size nobody says
@@ -104,7 +104,8 @@ def download(
     if fault(target, remote) is None:
         return target
     work = _Work(remote, target, patience, progress or _quiet, say or _quiet)
-    with work.alone() if lock else contextlib.nullcontext():
+    waited = alone(target, work.look, idle=patience.idle, say=work.say)
+    with waited if lock else contextlib.nullcontext(False) as work.held:
         if not lock or fault(target, remote) is not None:
             work.run(instead)
     return target
@@ -179,6 +180,12 @@ class _Work:
                 self.say(f"trying again in {wait:.0f} s")
                 time.sleep(wait)
 
+    def look(self) -> int:
+        """Show how many bytes another process has brought; return them."""
+        there = self._there()
+        self.progress(there, self.total or 0)
+        return there
+
     def _round(self, client: httpx.Client) -> bool:
         """Ask each address once; whether the file is there now."""
         for url in self.remote.urls:
@@ -207,8 +214,6 @@ class _Work:
         for url in self.remote.urls:
             urls.setdefault(reasons[url], []).append(url)
         said = "; ".join(f"{', '.join(own)} {reason}" for reason, own in urls.items())
-        with contextlib.suppress(OSError):  # something is in it
-            self.target.parent.rmdir()
         return DataError(
             f"{self.remote.name} cannot be downloaded: {said}" + (f"; {instead}" if instead else "")
         )
@@ -339,32 +344,3 @@ class _Work:
             raise RefusedError(f"gave another file: {said}")
         if said:
             raise FailedError(f"completed another file: {said}")
-
-    # Other processes --------------------------------------------------------------------------
-
-    @contextlib.contextmanager
-    def alone(self) -> Iterator[None]:
-        """Wait until no other process fetches the file, as long as that one gets on."""
-        from filelock import FileLock, Timeout
-
-        lock = FileLock(self.target.with_name(f"{self.target.name}.lock"))
-        seen, since = -1, time.monotonic()
-        while True:
-            try:
-                lock.acquire(timeout=POLL)
-                self.held = True
-                break
-            except Timeout:
-                there = self._there()
-                self.progress(there, self.total or 0)
-                if there != seen:
-                    seen, since = there, time.monotonic()
-                elif time.monotonic() - since > self.patience.idle:
-                    self.say("another process fetches it and does not get on; going on beside it")
-                    break
-            except (OSError, NotImplementedError):  # a file system without locks
-                break
-        try:
-            yield
-        finally:
-            lock.release()

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch.utils.data import IterableDataset
 
-from tinysight.data.labels import as_array, as_label, as_labels, check_classes, check_labels
-from tinysight.data.readers.decoding import Item, Stream, decode_all
-from tinysight.data.readers.numbering import class_names
-from tinysight.data.reading import SPLIT_NAMES, Options, Reading, Records
+from tinysight.data.labels import as_array, as_label, as_labels
+from tinysight.data.readers.decoding import Item, Stream
+from tinysight.data.readers.numbering import decode_numbered
+from tinysight.data.reading import SPLIT_NAMES, Options, Reading
 from tinysight.errors import DataError, UsageError
 from tinysight.pictures.formats import printable
 
@@ -68,22 +68,12 @@ def read_memory(
         streams[split] = Stream(len(items), lambda items=items, s=split: _named(items, s))
     if "train" not in streams:
         raise UsageError(f"a train split is needed; got {', '.join(streams) or 'none'}")
-    classes, numbered = class_names(
-        labels, "data in memory", given=options.classes or _own_names(parts)
-    )
-    check_classes(classes)
-    check_labels(labels, classes)
-    decoded = decode_all(
-        streams, options.settings.size, skip_bad=options.skip_bad, progress=options.progress
-    )
-    splits = {
-        split: Records(images, labels[split][decoded.positions[split]])
-        for split, images in decoded.images.items()
-    }
+    names = options.classes or _own_names(parts)
+    found = decode_numbered(streams, labels, "data in memory", options, given=names)
     kind = "arrays" if all(map(is_pair, parts.values())) else "dataset"
-    source = {"kind": kind, **decoded.found.to_source()}
-    notes = tuple(decoded.found.notes(decoded.shape))
-    return Reading(kind, classes, splits, source, notes, numbered=numbered)
+    source = {"kind": kind, **found.decoded.found.to_source()}
+    notes = tuple(found.decoded.found.notes(found.decoded.shape))
+    return Reading(kind, found.classes, found.splits, source, notes, numbered=found.numbered)
 
 
 def is_pair(part: Any) -> bool:

@@ -29,11 +29,11 @@ from tinysight.data.containers import Container, Entry, open_container, skipped_
 from tinysight.data.containers.archives import MAX_RATIO, as_data_error
 from tinysight.data.containers.inflating import GZIP, Inflated
 from tinysight.data.dataset import quoted
-from tinysight.data.labels import as_labels, check_classes, check_labels
+from tinysight.data.labels import as_labels
 from tinysight.data.readers.arrays import Layout, as_pixels
-from tinysight.data.readers.decoding import Item, Stream, decode_all
-from tinysight.data.readers.numbering import class_names
-from tinysight.data.reading import Options, Reading, Records
+from tinysight.data.readers.decoding import Item, Stream
+from tinysight.data.readers.numbering import decode_numbered
+from tinysight.data.reading import Options, Reading
 from tinysight.errors import DataError, UsageError
 from tinysight.pictures.formats import check_bounds, printable
 
@@ -96,30 +96,23 @@ class Idx:
             streams[split] = Stream(len(pixels), lambda p=pixels, w=where: _items(w, p))
             values = arrays[split, "labels"]
             labels[split] = as_labels(values, len(pixels), self._where(split, "labels"))
-        classes, numbered = class_names(labels, str(path), given=options.classes)
-        check_classes(classes)
-        check_labels(labels, classes)
-        decoded = decode_all(
-            streams, options.settings.size, skip_bad=options.skip_bad, progress=options.progress
-        )
-        splits = {
-            split: Records(images, labels[split][decoded.positions[split]])
-            for split, images in decoded.images.items()
-        }
+        found = decode_numbered(streams, labels, str(path), options, given=options.classes)
         source = {
             "kind": "idx",
             "path": str(path.resolve()),
             "container": self.container.kind,
             "files": {f"{split} {what}": e.name for (split, what), e in self.files.items()},
-            **decoded.found.to_source(),
+            **found.decoded.found.to_source(),
         }
         turned = ["EMNIST's pictures lie on their sides in its files: they were set upright"]
         notes = (
             *turned * self._is_emnist(),
-            *decoded.found.notes(decoded.shape),
+            *found.decoded.found.notes(found.decoded.shape),
             *skipped_note(self.container),
         )
-        return Reading(self._name(), classes, splits, source, notes, numbered=numbered)
+        return Reading(
+            self._name(), found.classes, found.splits, source, notes, numbered=found.numbered
+        )
 
     def _is_emnist(self) -> bool:
         """Whether rows and columns are swapped, as in the files of EMNIST."""

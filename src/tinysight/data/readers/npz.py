@@ -21,12 +21,12 @@ from numpy.typing import NDArray
 from tinysight.data.containers import open_container
 from tinysight.data.containers.archives import as_data_error
 from tinysight.data.dataset import SPLITS, quoted
-from tinysight.data.labels import as_label, as_labels, check_classes, check_labels
+from tinysight.data.labels import as_label, as_labels
 from tinysight.data.readers.arrays import Layout, Range, as_pixels
-from tinysight.data.readers.decoding import Item, Stream, decode_all
+from tinysight.data.readers.decoding import Item, Stream
 from tinysight.data.readers.npy import ObjectsError, StoredArray, stored_array
-from tinysight.data.readers.numbering import class_names
-from tinysight.data.reading import SPLIT_NAMES, Options, Reading, Records, stamp
+from tinysight.data.readers.numbering import decode_numbered
+from tinysight.data.reading import SPLIT_NAMES, Options, Reading, stamp
 from tinysight.errors import DataError, UsageError
 from tinysight.pictures.formats import check_bounds, printable
 
@@ -95,28 +95,23 @@ class Npz:
             streams[split] = self._stream(stored_array(images.file, images.key))
             labels[split] = _labels(stored_array(marks.file, marks.key), streams[split].n)
         own = self._own_names(unreadable=options.classes is not None)
-        classes, numbered = class_names(labels, str(self.path), own=own, given=options.classes)
-        check_classes(classes)
-        check_labels(labels, classes)
-        decoded = decode_all(
-            streams, options.settings.size, skip_bad=options.skip_bad, progress=options.progress
+        found = decode_numbered(
+            streams, labels, str(self.path), options, own=own, given=options.classes
         )
-        splits = {
-            split: Records(images, labels[split][decoded.positions[split]])
-            for split, images in decoded.images.items()
-        }
         source = {
             "kind": "npz",
             "path": str(self.path.resolve()),
             "keys": {split: list(map(str, pair)) for split, pair in pairs.items()},
-            **decoded.found.to_source(),
+            **found.decoded.found.to_source(),
         }
-        notes = decoded.found.notes(decoded.shape)
+        notes = found.decoded.found.notes(found.decoded.shape)
         if unused := [str(key) for key in self.keys if not key.kind]:
             notes.append(f"arrays that are not read: {quoted(unused)}")
         path = self.path.resolve()
         name = path.stem if path.is_file() else path.name
-        return Reading(name, classes, splits, source, tuple(notes), numbered=numbered)
+        return Reading(
+            name, found.classes, found.splits, source, tuple(notes), numbered=found.numbered
+        )
 
     def _stream(self, array: StoredArray) -> Stream:
         """The pictures of an array; its shape, range and bounds are checked."""

@@ -1,15 +1,60 @@
-"""Names for classes that a source knows by number."""
+"""Sources that know their classes by number: names for them, and their pictures decoded."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tinysight.data.labels import check_classes, check_labels
+from tinysight.data.readers.decoding import Decoded, Stream, decode_all
+from tinysight.data.reading import Options, Records
 from tinysight.errors import DataError
 
-__all__ = ["class_names"]
+__all__ = ["Numbered", "class_names", "decode_numbered"]
+
+
+@dataclass(frozen=True, eq=False)
+class Numbered:
+    """Pictures of numbered classes, decoded; `classes`, `numbered`, `splits` as in `Reading`."""
+
+    classes: tuple[str, ...]
+    numbered: bool
+    splits: dict[str, Records]
+    decoded: Decoded
+
+
+def decode_numbered(
+    streams: Mapping[str, Stream],
+    labels: Mapping[str, NDArray[np.int64]],
+    where: str,
+    options: Options,
+    *,
+    own: tuple[str, ...] | None = None,
+    given: tuple[str, ...] | None = None,
+) -> Numbered:
+    """Name the classes, check the labels, and decode the pictures.
+
+    Args:
+        streams: the pictures of each split.
+        labels, where, own, given: as `class_names` takes them.
+
+    Raises:
+        DataError: as `class_names`, `check_classes`, `check_labels` and `decode_all`.
+    """
+    classes, numbered = class_names(labels, where, own=own, given=given)
+    check_classes(classes)
+    check_labels(labels, classes)
+    decoded = decode_all(
+        streams, options.settings.size, skip_bad=options.skip_bad, progress=options.progress
+    )
+    splits = {
+        split: Records(images, labels[split][decoded.positions[split]])
+        for split, images in decoded.images.items()
+    }
+    return Numbered(classes, numbered, splits, decoded)
 
 
 def class_names(

@@ -20,6 +20,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.data.mutants import mutants
 
 from tinysight.data.containers import Entry, archives, open_container, skipped_note, tar
 from tinysight.data.containers.inflating import Inflated
@@ -572,18 +573,6 @@ def test_a_gzip_bomb_takes_no_more_than_is_asked_for() -> None:
 
 
 # Bytes cut, flipped, moved
-
-
-@st.composite
-def mutants(draw: st.DrawFn, raw: bytes) -> bytes:
-    """Cut, flipped, moved, doubled or written over, once to four times."""
-    for _ in range(draw(st.integers(1, 4))):
-        at, to = sorted(draw(st.integers(0, len(raw))) for _ in range(2))
-        new = draw(
-            st.sampled_from([b"", raw[at:to] * 2, raw[at:to][::-1], draw(st.binary(max_size=9))])
-        )
-        raw = raw[:at] + new + raw[to if new or draw(st.booleans()) else at + 1 :]
-    return raw
 
 
 SMALL = {"a/train": bytes(range(200)), "b": b"12345" * 30}

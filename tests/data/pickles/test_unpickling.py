@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.data.mutants import mutants
 
 from tinysight.data.pickles import opcodes, unpickle
 from tinysight.errors import DataError
@@ -362,18 +363,6 @@ WHOLE = [
     *(pickle.dumps({"data": PIXELS[:2, :9], **BATCH}, p) for p in range(6)),
     python2({"data": PIXELS[:2, :9], "labels": [1, 2], "filenames": ["a", "b"]}),
 ]
-
-
-@st.composite
-def mutants(draw: st.DrawFn, raw: bytes) -> bytes:
-    """Cut, flipped, moved, doubled or written over, once to four times."""
-    for _ in range(draw(st.integers(1, 4))):
-        at, to = sorted(draw(st.integers(0, len(raw))) for _ in range(2))
-        new = draw(
-            st.sampled_from([b"", raw[at:to] * 2, raw[at:to][::-1], draw(st.binary(max_size=9))])
-        )
-        raw = raw[:at] + new + raw[to if new or draw(st.booleans()) else at + 1 :]
-    return raw
 
 
 @settings(deadline=2000, max_examples=500)

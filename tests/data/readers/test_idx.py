@@ -6,8 +6,6 @@ import gzip
 import io
 import os
 import struct
-import subprocess
-import sys
 import tarfile
 import tempfile
 import zipfile
@@ -21,6 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.datasets import load_digits
+from tests.data.limited import needs_proc, read_within_200_megabytes
 
 from tinysight.data.assembly import assemble
 from tinysight.data.containers import open_container
@@ -295,26 +294,7 @@ def test_damaged_gzip(tmp_path: Path, noise: Noise) -> None:
     refused("has no images of train", tmp_path)
 
 
-LIMITED = """
-import resource, sys
-from pathlib import Path
-from tinysight.data.readers import idx
-from tinysight.data.reading import Options
-from tinysight.errors import DataError
-from tinysight.recipe import Recipe
-pages = int(Path("/proc/self/statm").read_text().split()[0])
-most = pages * resource.getpagesize() + 200 * 10**6
-resource.setrlimit(resource.RLIMIT_AS, (most, most))
-for path in map(Path, sys.argv[1:]):
-    try:
-        idx.find(path).read(Options(Recipe().data))
-        print("read")
-    except DataError as error:
-        print(error)
-"""
-
-
-@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux's /proc")
+@needs_proc
 def test_what_is_promised_takes_no_memory(tmp_path: Path, noise: Noise) -> None:
     content = files(noise, 4, 4)
     huge = struct.pack(">BBBBIII", 0, 0, 8, 3, 250_000, 32, 32)
@@ -333,14 +313,7 @@ def test_what_is_promised_takes_no_memory(tmp_path: Path, noise: Noise) -> None:
     with (tmp_path / "sparse" / IMAGES).open("wb") as file:
         file.write(struct.pack(">BBBBIII", 0, 0, 8, 3, 20, 4, 4))
         file.truncate(10**12)
-    done = subprocess.run(
-        [sys.executable, "-c", LIMITED, *map(str, places)],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    claim, labels, cut, more, whole, sparse = done.stdout.splitlines()
+    claim, labels, cut, more, whole, sparse = read_within_200_megabytes("idx", places)
     assert "250,000 x 32 x 32 expected, 256,000,000 bytes; 0 are there" in claim
     assert "4,000,000,000 expected, 4,000,000,000 bytes; 0 are there" in labels
     assert "256,000,000 bytes, packed in" in cut

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -16,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
+from tests.data.limited import needs_proc, read_within_200_megabytes
 
 from tinysight.data import load
 from tinysight.data.assembly import assemble
@@ -292,26 +291,7 @@ def test_identity(pictures: Path) -> None:
         found.identity()
 
 
-LIMITED = """
-import resource, sys
-from pathlib import Path
-from tinysight.data.readers import manifest
-from tinysight.data.reading import Options
-from tinysight.errors import DataError
-from tinysight.recipe import Recipe
-pages = int(Path("/proc/self/statm").read_text().split()[0])
-most = pages * resource.getpagesize() + 200 * 10**6
-resource.setrlimit(resource.RLIMIT_AS, (most, most))
-for path in map(Path, sys.argv[1:]):
-    try:
-        manifest.find(path).read(Options(Recipe().data))
-        print("read")
-    except DataError as error:
-        print(error)
-"""
-
-
-@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux's /proc")
+@needs_proc
 def test_hostile_tables_take_no_memory(pictures: Path) -> None:
     sparse = pictures / "sparse.csv"
     with sparse.open("wb") as file:
@@ -324,14 +304,7 @@ def test_hostile_tables_take_no_memory(pictures: Path) -> None:
         file.write(b"\x89PNG\r\n\x1a\n")
         file.truncate(10**12)
     listed = table(pictures / "listed.csv", "a/big.png,x", "a/0000.png,y")
-    done = subprocess.run(
-        [sys.executable, "-c", LIMITED, *map(str, (sparse, wide, quoted, listed))],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-    )
-    said = done.stdout.splitlines()
-    assert done.returncode == 0, done.stderr
+    said = read_within_200_megabytes("manifest", (sparse, wide, quoted, listed))
     assert "1,000,000,000,000 bytes; at most 67,108,864 are read of a table" in said[0]
     assert "2 fields are expected" in said[1]
     assert "is no CSV" in said[2]

@@ -18,6 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from tests.data.limited import needs_proc, read_within_200_megabytes
 
 from tinysight.data.assembly import assemble
 from tinysight.data.prepared import prepare
@@ -448,26 +449,7 @@ def test_bombs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     refused("to 307,200, as bombs do; if it is what it should be, write it again with", path)
 
 
-LIMITED = """
-import resource, sys
-from pathlib import Path
-from tinysight.data.readers import npz
-from tinysight.data.reading import Options
-from tinysight.errors import DataError
-from tinysight.recipe import Recipe
-pages = int(Path("/proc/self/statm").read_text().split()[0])
-most = pages * resource.getpagesize() + 200 * 10**6
-resource.setrlimit(resource.RLIMIT_AS, (most, most))
-for path in map(Path, sys.argv[1:]):
-    try:
-        npz.find(path).read(Options(Recipe().data))
-        print("read")
-    except DataError as error:
-        print(error)
-"""
-
-
-@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux's /proc")
+@needs_proc
 def test_what_is_promised_takes_no_memory(tmp_path: Path) -> None:
     labels = member("", header("(1000000,)"), bytes(10**6))
     files = {
@@ -484,21 +466,14 @@ def test_what_is_promised_takes_no_memory(tmp_path: Path) -> None:
         },
     }
     paths = [
-        str(pack(tmp_path / f"{name}.npz", members, zipfile.ZIP_DEFLATED))
+        pack(tmp_path / f"{name}.npz", members, zipfile.ZIP_DEFLATED)
         for name, members in files.items()
     ]
-    lies = bytearray(Path(paths[0]).read_bytes())
+    lies = bytearray(paths[0].read_bytes())
     at = lies.index(b"PK\1\2")
     lies[at + 24 : at + 28] = struct.pack("<I", 4 * 10**9)  # the size of what is packed
     (tmp_path / "lies.npz").write_bytes(lies)
-    done = subprocess.run(
-        [sys.executable, "-c", LIMITED, *paths, str(tmp_path / "lies.npz")],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-    )
-    said = done.stdout.splitlines()
-    assert done.returncode == 0, done.stderr
+    said = read_within_200_megabytes("npz", [*paths, tmp_path / "lies.npz"])
     assert len(said) == 5
     assert "9,216,000,000 bytes; 99 are there" in said[0]
     assert all("as bombs do" in line for line in said[1:4]), said

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import subprocess
-import sys
 import tempfile
 import zipfile
 from collections import Counter
@@ -18,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from tests.data.limited import needs_proc, read_within_200_megabytes
 from tests.data.readers.tiny_tree import (
     CLASSES,
     NAMES,
@@ -278,41 +277,14 @@ def test_a_zip_cut_in_half(tmp_path: Path) -> None:
         tiny_imagenet.find(open_container(path))
 
 
-LIMITED = """
-import resource, sys
-from pathlib import Path
-from tinysight.data.containers import open_container
-from tinysight.data.readers import tiny_imagenet
-from tinysight.data.reading import Options
-from tinysight.errors import DataError
-from tinysight.recipe import Recipe
-pages = int(Path("/proc/self/statm").read_text().split()[0])
-most = pages * resource.getpagesize() + 200 * 10**6
-resource.setrlimit(resource.RLIMIT_AS, (most, most))
-for path in map(Path, sys.argv[1:]):
-    try:
-        tiny_imagenet.find(open_container(path)).read(Options(Recipe().data))
-        print("read")
-    except DataError as error:
-        print(error)
-"""
-
-
-@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux's /proc")
+@needs_proc
 def test_bombs_take_no_memory(tmp_path: Path) -> None:
     bomb = bytes(25 * 10**7)
     names = ("words.txt", "val/images/val_3.JPEG")
     paths = [pack(tmp_path / f"{i}.zip", PUBLISHED | {n: bomb}) for i, n in enumerate(names)]
     paths.append(write(tmp_path / "folder", PUBLISHED))
     os.truncate(tmp_path / "folder" / "words.txt", 10**12)
-    done = subprocess.run(
-        [sys.executable, "-c", LIMITED, *map(str, paths)],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    said = done.stdout.splitlines()
+    said = read_within_200_megabytes("tiny_imagenet", paths, contained=True)
     assert len(said) == 3
     for line in said:
         assert "bytes; 16,777,216 are expected at most" in line

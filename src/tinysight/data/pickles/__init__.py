@@ -85,7 +85,7 @@ class _Builder(Machine):
             deeper = []
             for item in level:
                 if type(item) not in _PLAIN:
-                    raise self.refused("holds another kind of object")
+                    raise self.source.refused("holds another kind of object")
                 if isinstance(item, dict):
                     item = list(item.values())
                 if isinstance(item, list | tuple) and not set(map(type, item)) <= _FLAT:
@@ -95,17 +95,17 @@ class _Builder(Machine):
             if not deeper:
                 return
             level = deeper
-        raise self.refused(f"holds lists in lists deeper than {MAX_DEPTH}")
+        raise self.source.refused(f"holds lists in lists deeper than {MAX_DEPTH}")
 
     def named(self, module: str, name: str) -> Any:
         whole = f"{module}.{name}"
         if whole not in _GLOBALS:
-            raise self.refused(f"asks for {printable(whole)}")
+            raise self.source.refused(f"asks for {printable(whole)}")
         return _Global(_GLOBALS[whole])
 
     def applied(self, function: Any, given: Any) -> Any:
         if not (isinstance(function, _Global) and isinstance(given, tuple)):
-            raise self.refused("calls what is no function")
+            raise self.source.refused("calls what is no function")
         match (function.name, given):
             case ("bytes", ()):
                 return b""
@@ -114,13 +114,13 @@ class _Builder(Machine):
             case ("dtype", ("u1" | b"u1", *_)):
                 return _U1
             case ("dtype", (str() | bytes() as kind, *_)):
-                raise self.refused(f"holds an array of type {printable(str(kind))}")
+                raise self.source.refused(f"holds an array of type {printable(str(kind))}")
             case ("reconstruct", (_Global("ndarray"), (0,), "b" | b"b")):
                 return _Shell()
             case ("frombuffer", (content, _Global("uint8"), tuple() as shape, "C" | "F" as order)):
                 return self._filled(content, shape, order)
             case _:
-                raise self.refused(f"calls {function.name} in a way that numpy does not")
+                raise self.source.refused(f"calls {function.name} in a way that numpy does not")
 
     def stated(self, target: Any, state: Any) -> Any:
         match (target, state):
@@ -129,34 +129,34 @@ class _Builder(Machine):
             case (_Shell(), (1, tuple() as shape, _Global("uint8"), bool() | 0 | 1 as order, raw)):
                 return self._filled(raw, shape, "F" if order else "C")
             case _:
-                raise self.refused("gives a state to what is no uint8 array")
+                raise self.source.refused("gives a state to what is no uint8 array")
 
     def _encoded(self, text: str | Long) -> bytes | Long:
         """Text that stands for bytes, a character each."""
         if isinstance(text, Long):
             if not text.encoding or len(text.raw) > 6 * self._largest:
-                raise self.refused(f"holds a string of {len(text.raw):,} bytes")
-            text = self.decoded(text.raw, text.encoding)
+                raise self.source.refused(f"holds a string of {len(text.raw):,} bytes")
+            text = self.source.decoded(text.raw, text.encoding)
         try:
             raw = text.encode("latin-1")
         except UnicodeEncodeError:
-            raise self.damaged("text that stands for bytes has other characters") from None
+            raise self.source.damaged("text that stands for bytes has other characters") from None
         return raw if len(raw) < LONG else Long(memoryview(raw), "")
 
     def _filled(self, content: Any, shape: tuple[Any, ...], order: Any) -> NDArray[np.uint8]:
         raw = content.raw if isinstance(content, Long) and not content.encoding else content
         if not isinstance(raw, bytes | memoryview):
-            raise self.refused("fills an array with other than bytes")
+            raise self.source.refused("fills an array with other than bytes")
         if not all(type(side) is int and side >= 0 for side in shape) or len(shape) > 4:
-            raise self.refused("holds an array of an impossible shape")
+            raise self.source.refused("holds an array of an impossible shape")
         if math.prod(shape) != len(raw):
-            raise self.damaged(f"an array of the shape {shape} has {len(raw):,} bytes")
+            raise self.source.damaged(f"an array of the shape {shape} has {len(raw):,} bytes")
         if len(raw) > self._largest:
             raise DataError(
-                f"{self._where} has an array of {len(raw):,} bytes; at most {self._largest:,} are "
-                "expected: fetch or copy it again"
+                f"{self.source.where} has an array of {len(raw):,} bytes; at most "
+                f"{self._largest:,} are expected: fetch or copy it again"
             )
         if self._array is not None:
-            raise self.refused("holds more than one array")
+            raise self.source.refused("holds more than one array")
         self._array = np.frombuffer(raw, np.uint8).reshape(shape, order=order)
         return self._array

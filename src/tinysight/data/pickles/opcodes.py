@@ -7,13 +7,13 @@ anything is made. What they are: https://github.com/python/cpython/blob/3.13/Lib
 
 from __future__ import annotations
 
-import re
 import struct
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from tinysight.data.pickles.scanner import Scanner
 from tinysight.errors import DataError
 from tinysight.pictures.formats import printable
 
@@ -45,42 +45,42 @@ class Long:
 
 
 class Machine(ABC):
-    """A pickle that is being read: its stack, its memo, and the position in it.
+    """A pickle that is being read: its bytes, its stack and its memo.
 
     Args:
         where: what to call it in an error.
     """
 
     def __init__(self, raw: bytes, where: str) -> None:
-        self._raw, self._view, self._where = raw, memoryview(raw), where
-        self._at = self._keys = 0
+        self.source = Scanner(raw, where)
+        self._keys = 0
         self._stack: list[Any] = []
         self._marks: list[list[Any]] = []  # the stacks below the present one
         self._memo: dict[int, Any] = {}
 
     def run(self) -> Any:
         """Go through the operations to the end; return what is on the stack then."""
-        raw, end = self._raw, len(self._raw)
+        source, raw, end = self.source, self.source.raw, len(self.source.raw)
         for _ in range(MAX_OPERATIONS):
-            if self._at >= end:
-                raise self.damaged("it stops before its end")
-            code = raw[self._at]
-            self._at += 1
+            if source.at >= end:
+                raise source.damaged("it stops before its end")
+            code = raw[source.at]
+            source.at += 1
             if code == _STOP:
-                if len(self._stack) != 1 or self._marks or self._at != end:
-                    raise self.damaged("it does not end with one object")
+                if len(self._stack) != 1 or self._marks or source.at != end:
+                    raise source.damaged("it does not end with one object")
                 return self._stack[0]
             if operation := _OPERATIONS.get(code):
                 operation(self)
-            elif self._at == 1:
+            elif source.at == 1:
                 start = printable(raw[:12].decode("latin-1"))
                 raise DataError(
-                    f"{self._where} is no pickle: it starts with {start!r}; fetch it again"
+                    f"{source.where} is no pickle: it starts with {start!r}; fetch it again"
                 )
             else:
                 name = _NAMED.get(chr(code)) or f"of the code {code}"
-                raise self.refused(f"uses the operation {name}")
-        raise self.refused(f"has more than {MAX_OPERATIONS:,} operations")
+                raise source.refused(f"uses the operation {name}")
+        raise source.refused(f"has more than {MAX_OPERATIONS:,} operations")
 
     @abstractmethod
     def named(self, module: str, name: str) -> Any:
@@ -94,55 +94,6 @@ class Machine(ABC):
     def stated(self, target: Any, state: Any) -> Any:
         """Return what an object becomes by a state."""
 
-    # Errors
-
-    def damaged(self, why: str) -> DataError:
-        """Return the error for bytes that no program writes."""
-        return DataError(
-            f"{self._where} is damaged as a pickle: {why} (byte {self._at:,} of "
-            f"{len(self._raw):,}); fetch or copy it again"
-        )
-
-    def refused(self, what: str) -> DataError:
-        """Return the error for a pickle that may be whole but is not read."""
-        return DataError(
-            f"{self._where} refused: the pickle {what}; a CIFAR batch holds byte strings, numbers, "
-            "lists, dicts and one uint8 array: fetch it again from where it is published"
-        )
-
-    # The bytes
-
-    def _take(self, n: int) -> bytes:
-        """The next `n` bytes."""
-        start = self._at
-        self._skip(n)
-        return self._raw[start : start + n]
-
-    def _skip(self, n: int) -> None:
-        left = len(self._raw) - self._at
-        if not 0 <= n <= left:
-            raise self.damaged(f"{n:,} bytes are announced and {left:,} are left")
-        self._at += n
-
-    def _number(self, n: int) -> int:
-        return int.from_bytes(self._take(n), "little")
-
-    def _line(self, most: int) -> memoryview:
-        """Up to the next line feed."""
-        start = self._at
-        end = self._raw.find(b"\n", start, start + most + 1)
-        if end < 0:
-            raise self.damaged("a line does not end")
-        self._at = end + 1
-        return self._view[start:end]
-
-    def _digits(self, pattern: bytes) -> bytes:
-        """A line that is a number."""
-        line = bytes(self._line(64))
-        if not re.fullmatch(pattern, line):
-            raise self.damaged("a number cannot be read")
-        return line
-
     # The stack
 
     def _push(self, value: Any) -> None:
@@ -150,19 +101,19 @@ class Machine(ABC):
 
     def _pop(self) -> Any:
         if not self._stack:
-            raise self.damaged("an operation finds nothing to work on")
+            raise self.source.damaged("an operation finds nothing to work on")
         return self._stack.pop()
 
     def _to_mark(self) -> list[Any]:
         """All above the last mark, which is taken away."""
         if not self._marks:
-            raise self.damaged("an operation finds no mark")
+            raise self.source.damaged("an operation finds no mark")
         items, self._stack = self._stack, self._marks.pop()
         return items
 
     def _mark(self) -> None:
         if len(self._marks) >= MAX_MARKS:
-            raise self.refused(f"sets more than {MAX_MARKS} marks")
+            raise self.source.refused(f"sets more than {MAX_MARKS} marks")
         self._marks.append(self._stack)
         self._stack = []
 
@@ -170,60 +121,54 @@ class Machine(ABC):
 
     def _string(self, width: int, encoding: str) -> None:
         """Bytes or text behind their length."""
-        n = self._number(width)
-        start = self._at
-        self._skip(n)
-        self._push_string(self._view[start : start + n], encoding)
+        source = self.source
+        n = source.number(width)
+        start = source.at
+        source.skip(n)
+        self._push_string(source.view[start : start + n], encoding)
 
     def _unicode_line(self) -> None:
-        self._push_string(self._line(len(self._raw)), "raw-unicode-escape")
+        self._push_string(self.source.line(len(self.source.raw)), "raw-unicode-escape")
 
     def _push_string(self, view: memoryview, encoding: str) -> None:
         if len(view) >= LONG:
             self._push(Long(view, encoding))
         else:
-            self._push(self.decoded(view, encoding) if encoding else bytes(view))
-
-    def decoded(self, view: memoryview, encoding: str) -> str:
-        """Return the text that bytes are."""
-        try:
-            return str(view, encoding)
-        except UnicodeDecodeError as error:
-            raise self.damaged(f"text is not {error.encoding}") from None
+            self._push(self.source.decoded(view, encoding) if encoding else bytes(view))
 
     def _unsigned(self, width: int) -> None:
-        self._push(self._number(width))
+        self._push(self.source.number(width))
 
     def _signed(self) -> None:
-        self._push(int.from_bytes(self._take(4), "little", signed=True))
+        self._push(int.from_bytes(self.source.take(4), "little", signed=True))
 
     def _long(self, width: int) -> None:
-        n = self._number(width)
+        n = self.source.number(width)
         if n > 8:
-            raise self.refused(f"holds a number of {n:,} bytes")
-        self._push(int.from_bytes(self._take(n), "little", signed=True))
+            raise self.source.refused(f"holds a number of {n:,} bytes")
+        self._push(int.from_bytes(self.source.take(n), "little", signed=True))
 
     def _int_line(self) -> None:
-        line = self._digits(rb"[+-]?\d{1,18}")
+        line = self.source.digits(rb"[+-]?\d{1,18}")
         self._push({b"00": False, b"01": True}[line] if line in (b"00", b"01") else int(line))
 
     def _long_line(self) -> None:
-        self._push(int(self._digits(rb"[+-]?\d{1,18}L?").rstrip(b"L")))
+        self._push(int(self.source.digits(rb"[+-]?\d{1,18}L?").rstrip(b"L")))
 
     def _float_line(self) -> None:
-        self._push(float(self._digits(rb"[+-]?(\d+\.?\d*(e[+-]?\d{1,3})?|inf|nan)")))
+        self._push(float(self.source.digits(rb"[+-]?(\d+\.?\d*(e[+-]?\d{1,3})?|inf|nan)")))
 
     def _binary_float(self) -> None:
-        self._push(struct.unpack(">d", self._take(8))[0])
+        self._push(struct.unpack(">d", self.source.take(8))[0])
 
     def _protocol(self) -> None:
-        if (version := self._number(1)) > 5:
-            raise self.refused(f"is of protocol {version}")
+        if (version := self.source.number(1)) > 5:
+            raise self.source.refused(f"is of protocol {version}")
 
     def _frame(self) -> None:
-        n = self._number(8)
-        if n > len(self._raw) - self._at:
-            self._skip(n)
+        n, source = self.source.number(8), self.source
+        if n > len(source.raw) - source.at:
+            source.skip(n)
 
     # Lists, tuples, dicts
 
@@ -249,7 +194,7 @@ class Machine(ABC):
 
     def _extend(self, items: list[Any]) -> None:
         if not self._stack or type(self._stack[-1]) is not list:
-            raise self.damaged("no list to append to")
+            raise self.source.damaged("no list to append to")
         self._stack[-1].extend(items)
 
     def _set_item(self) -> None:
@@ -261,51 +206,53 @@ class Machine(ABC):
 
     def _set(self, items: list[Any]) -> None:
         if not self._stack or type(self._stack[-1]) is not dict or len(items) % 2:
-            raise self.damaged("no dict to put items into")
+            raise self.source.damaged("no dict to put items into")
         self._keys += len(items) // 2
         keys = items[::2]
         # Others could take long to hash, or crash it.
         if self._keys > MAX_KEYS or not {type(key) for key in keys} <= {bytes, str, int}:
-            raise self.refused(f"has more than {MAX_KEYS:,} keys, or keys that are no strings")
+            raise self.source.refused(
+                f"has more than {MAX_KEYS:,} keys, or keys that are no strings"
+            )
         self._stack[-1].update(zip(keys, items[1::2], strict=True))
 
     # The memo
 
     def _memoize(self, at: int) -> None:
         if not self._stack:
-            raise self.damaged("there is nothing to remember")
+            raise self.source.damaged("there is nothing to remember")
         self._memo[at] = self._stack[-1]
 
     def _put(self, width: int) -> None:
-        self._memoize(self._number(width))
+        self._memoize(self.source.number(width))
 
     def _put_line(self) -> None:
-        self._memoize(int(self._digits(rb"\d{1,10}")))
+        self._memoize(int(self.source.digits(rb"\d{1,10}")))
 
     def _put_next(self) -> None:
         self._memoize(len(self._memo))
 
     def _get(self, width: int) -> None:
-        self._recall(self._number(width))
+        self._recall(self.source.number(width))
 
     def _get_line(self) -> None:
-        self._recall(int(self._digits(rb"\d{1,10}")))
+        self._recall(int(self.source.digits(rb"\d{1,10}")))
 
     def _recall(self, at: int) -> None:
         if at not in self._memo:
-            raise self.damaged(f"nothing was remembered as {at}")
+            raise self.source.damaged(f"nothing was remembered as {at}")
         self._push(self._memo[at])
 
     # Functions and objects
 
     def _global_lines(self) -> None:
-        module, name = (bytes(self._line(MAX_NAME)).decode("latin-1") for _ in range(2))
+        module, name = (bytes(self.source.line(MAX_NAME)).decode("latin-1") for _ in range(2))
         self._push(self.named(module, name))
 
     def _global_strings(self) -> None:
         name, module = self._pop(), self._pop()
         if not (isinstance(name, str) and isinstance(module, str)):
-            raise self.damaged("a name is not text")
+            raise self.source.damaged("a name is not text")
         self._push(self.named(module, name))
 
     def _reduce(self) -> None:

@@ -327,6 +327,7 @@ def test_a_preview_of_yours_is_not_written_over(cli: Cli, tmp_path: Path, monkey
     (tmp_path / "preview.png").write_text("mine")
     assert cli("data", "preview", "digits").out == "preview-2.png\n"
     assert cli("data", "preview", "digits").out == "preview-3.png\n"
+    assert api.preview("digits") == Path("preview-4.png")
     assert (tmp_path / "preview.png").read_text() == "mine"
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import count
-from pathlib import Path
 from typing import Any
 
 from typer.exceptions import TyperException
@@ -12,12 +10,10 @@ from tinysight.errors import UsageError, unknown
 
 __all__ = [
     "as_field",
-    "check_current_folder",
     "check_published",
     "check_recipe",
     "data_fields",
     "fields",
-    "free",
     "reading",
 ]
 
@@ -105,24 +101,6 @@ def check_published(name: str) -> None:
 
     if name in EMBEDDED:
         raise UsageError(f"{name} comes with tinysight: it has no files of its own")
-
-
-def check_current_folder() -> None:
-    """Refuse to start in a folder that was deleted; libraries fail there in words of their own.
-
-    Raises:
-        UsageError: it is gone.
-    """
-    try:
-        Path.cwd()
-    except FileNotFoundError:
-        raise UsageError("the current folder no longer exists; change into another") from None
-
-
-def free(stem: str, ending: str) -> str:
-    """Return the first name that no file has yet of `stem.ending`, `stem-2.ending` and so on."""
-    names = (f"{stem}{f'-{i}' if i > 1 else ''}{ending}" for i in count(1))
-    return next(name for name in names if not Path(name).exists())
 
 
 def as_field(error: TyperException) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ def preview(
     data: Any,
     recipe: str | Path | Recipe = "quick",
     *,
-    out: str | Path,
+    out: str | Path | None = None,
     value_range: Range | None = None,
     layout: Layout | None = None,
     classes: Sequence[str] | None = None,
@@ -42,11 +43,15 @@ def preview(
 
     Where it mixes pictures, the share of each picture itself stands below what came of it.
 
+    Args:
+        out: else the first of preview.png, preview-2.png and so on that is not there yet.
+        data, recipe, value_range, layout, classes, skip_bad, overrides: as `train` takes them.
+
     Raises:
         UsageError: `out` does not end in .png.
         ResourceError: it cannot be written.
     """
-    if Path(out).suffix.lower() != ".png":
+    if out is not None and Path(out).suffix.lower() != ".png":
         raise UsageError(f"the preview is a PNG; out must end in .png, got {str(out)!r}")
     reading = given(value_range, layout, classes)
     asked = draft(recipe, overrides)
@@ -55,8 +60,15 @@ def preview(
     figure = draw_preview(
         data.train.images.numpy(), data.train.labels.numpy(), data.classes, rows, shares
     )
-    write_atomic(Path(out), theme.to_png(figure))
-    return Path(out)
+    path = _next_free() if out is None else Path(out)
+    write_atomic(path, theme.to_png(figure))
+    return path
+
+
+def _next_free() -> Path:
+    """The first name of a preview that nothing in the current folder has."""
+    names = (Path(f"preview{f'-{i}' if i > 1 else ''}.png") for i in count(1))
+    return next(path for path in names if not path.exists())
 
 
 def _augmented(

@@ -439,6 +439,11 @@ def test_files_that_are_not_there_or_too_long(
         read(tmp_path / "long.png")
 
 
+def test_a_name_that_no_system_takes_is_told() -> None:
+    with pytest.raises(PictureError, match=r"a\\x00b\.png cannot be read: embedded null byte"):
+        read("a\0b.png")
+
+
 def test_a_file_that_may_not_be_read(nobody: Path) -> None:
     (nobody / "secret.png").touch(mode=0)
     with pytest.raises(PictureError, match=r"secret\.png cannot be read: Permission denied"):

@@ -250,6 +250,8 @@ def _bytes_of(path: Path, where: str) -> bytes:
         raise PictureError(f"{where}: no such file") from None
     except OSError as error:
         raise PictureError(f"{where} cannot be read: {error.strerror or error}") from None
+    except ValueError as error:  # a name with a zero byte
+        raise PictureError(f"{where} cannot be read: {error}") from None
 
 
 def _from_array(array: NDArray[Any], where: str) -> Image.Image:

@@ -214,3 +214,12 @@ def test_where_there_is_no_standard_error_nothing_is_said(monkeypatch: pytest.Mo
         counter(1, 2)
     assert sys.stderr is None
     assert progress.console.encoding == "utf-8"
+
+
+def test_bars_one_after_another_leave_none_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    with on_a_terminal(monkeypatch) as said:
+        progress = Progress()
+        for _ in range(2):
+            with progress.counting("reading pictures") as counter:
+                counter(6, 12)
+    assert re.findall(r"\x1b\[\?25([lh])", "".join(said)) == list("lhlh")

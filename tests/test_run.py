@@ -324,3 +324,10 @@ def test_where_runs_go_by_themselves_is_looked_at_too(
     (nobody / "here" / "runs").chmod(0o500)
     with pytest.raises(ResourceError, match="cannot make the run folder runs: runs cannot be writ"):
         RunFolder.check(None)
+
+
+def test_a_run_folder_that_no_path_names_is_refused() -> None:
+    with pytest.raises(UsageError, match="out must be the path of a new or empty folder, got ''"):
+        RunFolder.check("")
+    with pytest.raises(ResourceError, match="cannot make the run folder .*embedded null byte"):
+        RunFolder.create("x", "a\0b")

@@ -154,3 +154,11 @@ def test_what_was_done_to_pictures_is_counted(encode: Callable[..., bytes]) -> N
     clear = np.zeros((6, 6, 4), np.uint8)
     decoded = decode({"train": [encode(clear)] * 3})
     assert decoded.found.notes(decoded.shape) == ["3 pictures: transparent: laid on white"]
+
+
+@pytest.mark.parametrize("stated", [2, 5, 70, 130])
+def test_more_or_fewer_pictures_than_were_stated_are_told(stated: int) -> None:
+    pictures = [np.zeros((4, 4, 3), np.uint8)] * {2: 4, 5: 4, 70: 100, 130: 100}[stated]
+    stream = Stream(stated, lambda: ((str(i), x) for i, x in enumerate(pictures)))
+    with pytest.raises(DataError, match=rf"\d+ pictures but {stated} labels; the source is dam"):
+        decode_all({"train": stream}, None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from tests.data.readers.tiny_tree import pack, published, write
 
 from tinysight.data import load
 from tinysight.data.containers.inflating import Inflated
+from tinysight.data.readers import find
 from tinysight.errors import DataError, UsageError
 
 X = np.random.default_rng(0).integers(0, 256, (60, 8, 8, 3), dtype=np.uint8)
@@ -259,3 +261,30 @@ def test_pictures_of_a_folder_that_may_not_be_looked_into(nobody: Path) -> None:
     (nobody / "x").mkdir(mode=0)
     with pytest.raises(DataError, match="x cannot be read: Permission denied"):
         load(nobody / "x")
+
+
+def test_what_is_whole_is_read_beside_what_is_damaged(tmp_path: Path) -> None:
+    folder = idx(tmp_path / "x")
+    (folder / "old.npz").write_bytes(b"no zip")
+    assert load(folder).source["kind"] == "idx"
+
+
+def test_an_archive_of_arrays_and_more_is_no_npz(tmp_path: Path) -> None:
+    path = tmp_path / "x.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("images.npy", b"")
+        archive.writestr("notes.txt", b"")
+    with pytest.raises(DataError, match=r"\(it holds 'images\.npy', 'notes\.txt'\)"):
+        load(path)
+
+
+def test_an_archive_without_files_is_said_to_be_one(tmp_path: Path) -> None:
+    zipfile.ZipFile(tmp_path / "x.zip", "w").close()
+    with pytest.raises(DataError, match=r"give the folder \(it holds no files\)"):
+        load(tmp_path / "x.zip")
+
+
+def test_the_layout_is_part_of_what_an_archive_is(tmp_path: Path) -> None:
+    zipfile.ZipFile(tmp_path / "x.zip", "w").close()
+    plain, stated = find(tmp_path / "x.zip"), find(tmp_path / "x.zip", layout="nhwc")
+    assert plain.identity() != stated.identity()

@@ -347,3 +347,11 @@ def test_columns_that_disagree_in_length(
     monkeypatch.setattr(table.Table, "_items", items)
     with pytest.raises(DataError, match=r"pictures but 12 labels; the source is damaged: fetch"):
         load(path)
+
+
+def test_text_that_pyarrow_cannot_decode_is_told() -> None:
+    with (
+        pytest.raises(DataError, match=r"x\.parquet cannot be read as parquet: 'utf-8' codec"),
+        table._reading(Path("x.parquet")),
+    ):
+        b"\xff".decode()

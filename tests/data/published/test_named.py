@@ -151,6 +151,18 @@ def test_adding_and_verifying_show_one_bar_at_a_time(
     assert re.findall(r"\x1b\[\?25([lh])", text) == ["l", "h"] * 6
 
 
+def test_what_was_added_may_be_read_with_other_labels(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = hundred_python(tmp_path / "mine")
+    records = load(folder, cache=False).fingerprints
+    known = replace(CANONICAL["cifar100"], records={s: records[s] for s in ("train", "test")})
+    monkeypatch.setitem(CANONICAL, "cifar100", known)
+    api.add_data("cifar100", folder, quiet=True)
+    assert load("cifar100").classes == FINE
+    assert load("cifar100", Recipe(data={"label": "coarse"}).data).classes == COARSE
+
+
 def test_what_was_added_and_is_changed_is_noticed(server: Server, canonical: Path) -> None:
     api.add_data("cifar10", canonical, quiet=True)
     raw = bytearray((canonical / "test_batch").read_bytes())

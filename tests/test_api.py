@@ -311,7 +311,8 @@ def test_wrong_types_are_refused(call: Callable[[], object], text: str) -> None:
 
 
 def test_a_diverged_training_leaves_a_report(folder: Path, small: dict[str, Any]) -> None:
-    wild = small | {"optim.lr": 100, "schedule.name": "constant", "model": "mlp", "batch_size": 4}
+    wild = small | {"optim.name": "sgd", "optim.lr": 100, "schedule.name": "constant"}
+    wild |= {"model": "mlp", "batch_size": 4}
     with pytest.raises(Diverged) as error:
         tinysight.train(folder, **wild)
     assert "the loss became non-finite at" in (error.value.run / "report.html").read_text()
@@ -482,3 +483,50 @@ def test_a_full_disk_after_the_training_says_that_it_is_saved(
     monkeypatch.undo()
     os.chdir(folder.parent)
     assert tinysight.load("pictures-quick-001").report().is_file()
+
+
+def test_a_final_fit_is_evaluated_on_test_alone(folder: Path, small: dict[str, Any]) -> None:
+    run = tinysight.train(folder, final=True, evaluate_test=True, **small)
+    assert run.recipe.final
+    assert not (run.path / "evaluation" / "validation").exists()
+    page = run.report().read_text(encoding="utf-8")
+    assert "A final fit, trained on the validation pictures too: the last weights were" in page
+    assert "A final fit: nothing was held out, so there is no validation to draw." in page
+    assert "test accuracy" in str(run)
+    with pytest.raises(
+        UsageError, match="is a final fit: it was trained on its validation split too, so that"
+    ):
+        run.evaluate("validation")
+    alone = tinysight.train(folder, final=True, **small)
+    assert "This run has not been evaluated" in alone.report().read_text(encoding="utf-8")
+    assert alone.predict(noise(1, 0)[0][0])[0].error is None
+
+
+def test_test_time_augmentation_stands_beside_the_single_view(
+    folder: Path, small: dict[str, Any]
+) -> None:
+    run = tinysight.train(folder, evaluate_test=True, tta="mirror", **small)
+    found = run.evaluate("test", tta="mirror+shift")
+    assert found.augmented is not None
+    assert found.augmented.tta == "mirror+shift"
+    single = run.evaluate("test")
+    assert single.augmented is None
+    assert single.metrics == found.metrics
+    run.evaluate("test", tta="mirror+shift")
+    said = run.folder.read_json("evaluation/test/metrics")
+    assert said["augmented"]["top1"]["n"] == said["n"]
+    words = "with test-time augmentation (mirror+shift"
+    assert f"single view; {found.augmented.top1} {words}, 6 views: 3 places" in str(found)
+    assert words in str(run)
+    assert words in run.report().read_text(encoding="utf-8")
+
+
+def test_test_time_augmentation_that_cannot_be_is_refused(small: dict[str, Any]) -> None:
+    digits = tinysight.train("digits", **small)
+    with pytest.raises(
+        UsageError, match="tta=mirror looks at mirror images, which are not of their class in dig"
+    ):
+        digits.evaluate("test", tta="mirror")
+    assert digits.folder.test_reads() == []
+    with pytest.raises(UsageError, match="tta must be one of none, mirror, mirror[+]shift, got"):
+        digits.evaluate("test", tta="flip")

@@ -13,7 +13,7 @@ LAYERS: list[set[str]] = [
     {"pictures"},
     {"recipe"},
     {"run"},
-    {"data", "augment", "models", "recipes", "machine", "progress"},
+    {"data", "augment", "models", "recipes", "machine", "process", "progress"},
     {"evaluation"},
     {"training"},
     {"reporting"},

@@ -1,18 +1,16 @@
-import subprocess
-import sys
-import time
 from contextlib import nullcontext
 
 import pytest
 import torch
 
+from tinysight import machine
 from tinysight.errors import UsageError
 from tinysight.machine import (
+    Compilation,
+    choose_compilation,
     choose_device,
     choose_precision,
     environment,
-    peak_memory,
-    process_seconds,
     repeatable,
 )
 
@@ -71,36 +69,11 @@ def test_bf16_is_chosen_where_the_gpu_has_it(
 
 
 def test_the_environment_is_plain() -> None:
-    found = environment(CPU, choose_precision("fp32", CPU))
+    found = environment(CPU, choose_precision("fp32", CPU), Compilation(False, "asked for"))
     assert found["torch"] == torch.__version__
     assert found["precision"] == "fp32"
+    assert (found["compiled"], found["compiled_why"]) == (False, "asked for")
     assert all(v is None or isinstance(v, str | int) for v in found.values())
-    assert peak_memory() > 50_000_000
-
-
-ASKED = """
-import time
-time.sleep(0.3)
-from tinysight.machine import process_seconds
-with open("/proc/self/comm", "w") as name:
-    name.write("a) 1 2 (b")
-print(process_seconds())
-"""
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux says when a process started")
-def test_the_seconds_of_a_process_count_from_its_start() -> None:
-    began = time.monotonic()
-    said = subprocess.run([sys.executable, "-c", ASKED], capture_output=True, text=True, check=True)
-    tick = 0.02  # the kernel's resolution, twice
-    assert 0.3 - tick < float(said.stdout) < time.monotonic() - began + tick
-
-
-def test_the_seconds_of_a_process_are_unknown_without_its_start(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.delattr(time, "CLOCK_BOOTTIME", raising=False)
-    assert process_seconds() is None
 
 
 def test_the_generator_is_left_as_found() -> None:
@@ -131,3 +104,42 @@ def test_the_generator_of_mps_is_left_as_found(monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(KeyError), repeatable(torch.device("mps")):
         raise KeyError
     assert put == ["before"]
+
+
+CUDA = torch.device("cuda")
+
+
+@pytest.mark.parametrize(
+    ("asked", "device", "steps", "compiler", "triton", "said"),
+    [
+        ("off", CUDA, 10_000, "g++", True, "not compiled: asked for"),
+        ("on", CPU, 1, "g++", False, "compiled: asked for"),
+        ("auto", CPU, 10_000, "g++", True, "not compiled: on a cpu it brings nothing"),
+        ("auto", CUDA, 10_000, "g++", True, "compiled: 10,000 steps repay it"),
+        ("auto", CUDA, 100, "g++", True, "not compiled: 100 steps would not repay it"),
+        ("auto", CUDA, 10_000, None, True, "not compiled: there is no C++ compiler here"),
+        ("auto", CUDA, 10_000, "g++", False, "not compiled: there is no triton here"),
+    ],
+)
+def test_what_is_compiled_and_why(
+    asked: str,
+    device: torch.device,
+    steps: int,
+    compiler: str | None,
+    triton: bool,
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(machine.shutil, "which", lambda _: compiler)
+    monkeypatch.setattr(machine, "find_spec", lambda _: True if triton else None)
+    assert str(choose_compilation(asked, device, steps)) == said
+
+
+def test_compiling_that_cannot_be_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UsageError, match="compile must be one of auto, on, off, got 'yes'"):
+        choose_compilation("yes", CPU, 1)
+    monkeypatch.setattr(machine.shutil, "which", lambda _: None)
+    with pytest.raises(
+        UsageError, match="compile=on was asked for, but there is no C[+][+] compiler here; use"
+    ):
+        choose_compilation("on", CPU, 1)

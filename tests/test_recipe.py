@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from tinysight.errors import RecipeError
+from tinysight.models import resolve
 from tinysight.recipe import Facts, Model, Optim, Recipe
 from tinysight.recipes import RECIPES
 
@@ -111,7 +112,7 @@ def test_a_bare_name_chooses_the_model_and_drops_the_other_s_options() -> None:
         ("schedule", {"name": "cosine", "warmup": 10}, "must end before the training does, after"),
         ("augment.rotat", 1, "did you mean 'augment.rotate'"),
         ("augment.fill", "black", "augment.fill must be 'zero' or 'reflect', got 'black'"),
-        ("optim.name", "lion", "optim.name must be 'sgd', 'adam' or 'adamw', got 'lion'"),
+        ("optim.name", "lion", "optim.name must be 'sgd', 'adam', 'adamw' or 'muon', got 'lion'"),
         ("optim.betas", (0.9, 1.5), r"optim.betas must lie in \[0, 1\), got \[0.9, 1.5\]"),
         ("format", 2, "format must be 1, got 2"),
         ("loss.class_weights", [1, -1], r"must be 0 or more, at least one .*got \[1.0, -1.0\]"),
@@ -121,8 +122,8 @@ def test_a_bare_name_chooses_the_model_and_drops_the_other_s_options() -> None:
         (
             "schedule.warmup",
             1,
-            "^schedule.warmup=1.0 has no effect with onecycle, only constant, cosine and plateau "
-            "read it; leave it at 0.0 or choose another schedule.name$",
+            "^schedule.warmup=1.0 has no effect with onecycle, only constant, cosine, linear and "
+            "plateau read it; leave it at 0.0 or choose another schedule.name$",
         ),
         (
             "schedule.patience",
@@ -152,7 +153,7 @@ def test_a_bare_name_chooses_the_model_and_drops_the_other_s_options() -> None:
         (
             "optim",
             {"name": "adamw", "momentum": 0.5},
-            "^optim.momentum=0.5 has no effect with adamw, only sgd reads it; leave it at 0.9 or",
+            "^optim.momentum=0.5 has no effect with adamw, only sgd and muon read it; leave it",
         ),
         (
             "optim",
@@ -337,3 +338,33 @@ def test_the_schema_takes_what_is_read_and_refuses_what_is_refused(name: str) ->
         assert not agrees(whole | fields, schema, schema), fields
         with pytest.raises(RecipeError):
             Recipe(**(whole | fields))
+
+
+@pytest.mark.parametrize(
+    ("fields", "name"),
+    [({"patience": 3}, "patience"), ({"schedule.name": "plateau"}, "schedule.name=plateau")],
+)
+def test_a_final_fit_has_no_validation_to_follow(fields: dict[str, Any], name: str) -> None:
+    with pytest.raises(RecipeError, match=f"final=true leaves no validation for {name} to follow"):
+        Recipe().override_all({"final": True, **fields})
+
+
+def test_a_speednet_has_three_widths() -> None:
+    with pytest.raises(RecipeError, match="model.widths must be a list of 3 widths, such as"):
+        resolve(Model.model_validate({"name": "speednet", "widths": [64, 256]}))
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_another_name_brings_its_own_defaults(order: int) -> None:
+    fast = RECIPES["fast"](Facts())
+    given = [("optim.name", "adam"), ("optim.weight_decay", 0.01)][::order]
+    changed = fast.override_all(dict(given))
+    assert changed.optim == Optim(name="adam", lr=1e-3, weight_decay=0.01)
+    assert fast.override("optim.name", "muon") == fast
+    assert fast.override("model.name", "resnet9").model.options == {}
+
+
+@pytest.mark.parametrize(("name", "lr"), [("sgd", 0.1), ("muon", 0.12), ("adamw", 1e-3)])
+def test_each_optimiser_has_a_rate_of_its_own(name: Any, lr: float) -> None:
+    assert Optim(name=name).lr == lr
+    assert Optim(name=name, lr=0.3).lr == 0.3

@@ -1,18 +1,19 @@
-"""The machine a run stands on: which device, which number format, and why."""
+"""The machine a run stands on: which device, number format and compilation, and why."""
 
 from __future__ import annotations
 
 import os
 import platform
 import shlex
+import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,17 +23,20 @@ from tinysight import __version__
 from tinysight.errors import UsageError
 
 __all__ = [
+    "COMPILE",
     "DEVICES",
+    "Compilation",
     "Precision",
+    "choose_compilation",
     "choose_device",
     "choose_precision",
     "environment",
-    "peak_memory",
-    "process_seconds",
     "repeatable",
 ]
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
+COMPILE = ("auto", "on", "off")
+COMPILE_FROM = 3_000  # steps
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -104,7 +108,56 @@ def _native_bf16(device: torch.device) -> tuple[bool, str]:
     return False, f"bf16 was not tried on {device.type}"
 
 
-def environment(device: torch.device, precision: Precision) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Compilation:
+    """Whether torch.compile makes the network's code, and why."""
+
+    on: bool
+    why: str
+
+    def __str__(self) -> str:
+        return f"{'compiled' if self.on else 'not compiled'}: {self.why}"
+
+
+def choose_compilation(asked: str, device: torch.device, steps: int) -> Compilation:
+    """Return whether to compile for a training of so many steps; `asked` wins if it can.
+
+    Compiling takes from half a minute to several. On a CPU it brought nothing: see
+    docs/performance.md. On a GPU it saves part of every step, which a long training repays.
+
+    Raises:
+        UsageError: `asked` is not one of COMPILE, or asks for it where there is no compiler.
+    """
+    if asked not in COMPILE:
+        raise UsageError(f"compile must be one of {', '.join(COMPILE)}, got {asked!r}")
+    if asked == "off":
+        return Compilation(False, "asked for")
+    lacking = _lacking_compiler(device)
+    if asked == "on":
+        if lacking:
+            raise UsageError(f"compile=on was asked for, but {lacking}; use compile=auto")
+        return Compilation(True, "asked for")
+    if device.type != "cuda":
+        return Compilation(False, f"on a {device.type} it brings nothing")
+    if lacking:
+        return Compilation(False, lacking)
+    if steps < COMPILE_FROM:
+        return Compilation(False, f"{steps:,} steps would not repay it")
+    return Compilation(True, f"{steps:,} steps repay it")
+
+
+def _lacking_compiler(device: torch.device) -> str | None:
+    """What compiling for a device lacks here, or None."""
+    if not (shutil.which(os.environ.get("CXX", "c++")) or shutil.which("g++")):
+        return "there is no C++ compiler here"
+    if device.type == "cuda" and find_spec("triton") is None:
+        return "there is no triton here"
+    return None
+
+
+def environment(
+    device: torch.device, precision: Precision, compilation: Compilation
+) -> dict[str, Any]:
     """Return what a reader needs to judge and repeat a run, as plain values."""
     return {
         "tinysight": __version__,
@@ -119,44 +172,12 @@ def environment(device: torch.device, precision: Precision) -> dict[str, Any]:
         "device": _device_name(device),
         "precision": precision.name,
         "precision_why": precision.why,
+        "compiled": compilation.on,
+        "compiled_why": compilation.why,
         "command": shlex.join(["tinysight", *sys.argv[1:]]) if _is_command_line() else None,
         "git_commit": _git_commit(),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-
-
-def peak_memory() -> int:
-    """Return the largest resident size of this process so far, in bytes; 0 where unknown.
-
-    On Linux by VmHWM: what getrusage says there begins with the size of the process that started
-    this one.
-    """
-    try:
-        status = Path("/proc/self/status").read_text(encoding="utf-8", errors="replace")
-        return 1024 * int(status.partition("VmHWM:")[2].split()[0])
-    except (OSError, IndexError, ValueError):
-        pass
-    try:
-        import resource
-    except ImportError:  # Windows
-        return 0
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
-
-
-def process_seconds() -> float | None:
-    """Return how long this process has been running, in seconds; None where that is unknown.
-
-    On Linux by the time at which the kernel started it, in ticks since boot: see proc(5).
-    """
-    try:
-        stat = Path("/proc/self/stat").read_text(encoding="utf-8", errors="replace")
-        # The second field is the program's name in brackets, which may hold blanks and brackets.
-        ticks = int(stat.rpartition(")")[2].split()[19])
-        now = time.clock_gettime(time.CLOCK_BOOTTIME)
-        return max(0.0, now - ticks / os.sysconf("SC_CLK_TCK"))
-    except (OSError, IndexError, ValueError, AttributeError):  # AttributeError: no such clock here
-        return None
 
 
 @contextmanager

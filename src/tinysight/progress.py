@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -132,12 +133,14 @@ class Progress:
         """
         self._clock.epoch()
         self._line_at = time.perf_counter()
-        self._validation = f"  validation {row['validation_accuracy']:.1%}"
+        held_out = math.isfinite(row["validation_accuracy"])
+        self._validation = f"  validation {row['validation_accuracy']:.1%}" if held_out else ""
+        best = f"validation {row['validation_accuracy']:6.2%} {'best' if better else '    '}  "
         running, clean = row["train_accuracy_running"], row["train_accuracy_clean"]
         self.say(
             f"epoch {row['epoch']:>3.0f}  loss {nats(row['train_loss_running'])}  "
             f"train {running:5.1%}, clean {clean:5.1%}  "
-            f"validation {row['validation_accuracy']:6.2%} {'best' if better else '    '}  "
+            f"{best if held_out else ''}"
             f"{row['pictures_per_second']:,.0f} img/s  {duration(row['seconds'])}"
         )
 

@@ -139,7 +139,8 @@ def layers(found: Description) -> None:
 def evaluation(found: Evaluation) -> None:
     """Print an evaluation: the whole, each class, the means."""
     metrics = found.metrics
-    print(f"{found.split} accuracy {metrics.top1}")
+    for line in str(found).split("; "):
+        print(line)
     if metrics.top5:
         print(f"top-5 accuracy {metrics.top5}")
     rows = [
@@ -171,6 +172,7 @@ def evaluation_json(found: Evaluation) -> None:
         "checkpoint": found.checkpoint,
         "device": found.device,
         "metrics": found.metrics.to_dict(),
+        "augmented": found.augmented.to_dict() if found.augmented else None,
     }
     print(json.dumps(values, indent=2))
 

@@ -345,3 +345,15 @@ def test_refusals(noise: Any) -> None:
     for wrong in (torch.zeros(4, dtype=torch.int64), torch.eye(3), torch.eye(4).long()):
         with pytest.raises(UsageError, match=r"mix takes targets as float n k, .*one-hot"):
             mix(images, wrong, indices, Augment(mixup=1), seed=0, epoch=0)
+
+
+def test_alternate_mirrors_by_lot_first_and_then_every_other_epoch(noise: Any) -> None:
+    images, indices = noise(n=200), torch.arange(200)
+    wanted = Augment(flip=True, alternate=True)
+    seen = [augment(images, indices, wanted, seed=5, epoch=e) for e in (1, 2, 3, 4)]
+    mirrored = [(s != images).flatten(1).any(1) for s in seen]
+    assert 70 < mirrored[0].sum() < 130
+    assert torch.equal(mirrored[1], ~mirrored[0])
+    assert torch.equal(seen[2], seen[0])
+    assert torch.equal(seen[3], seen[1])
+    assert torch.equal(seen[1][mirrored[1]], images[mirrored[1]].flip(3))

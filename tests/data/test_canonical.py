@@ -44,7 +44,7 @@ TEST_PICTURES = "8e88583d85964a87472afcaf914f3e6c188ba18a09714ad10d9acfa9eb6c78a
 COLD = """
 import sys
 from tinysight.data import load
-from tinysight.machine import peak_memory
+from tinysight.process import peak_memory
 load(sys.argv[1])
 print(peak_memory())
 """

@@ -89,3 +89,51 @@ def test_cuda_computes_in_fp32_and_is_left_as_found(images: Tensor) -> None:
     probabilities(Looking(), images)
     assert seen == [["ieee", "ieee"]]
     assert [kind.fp32_precision for kind in kinds] == before
+
+
+class Corner(nn.Module):
+    """Logits from single pixels, so that it matters where a picture lies."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.tensor(0.01))
+
+    def forward(self, images: Tensor) -> Tensor:
+        return images.float()[:, 0, 0, :2] * self.weight
+
+
+def test_views_are_averaged_by_hand(images: Tensor) -> None:
+    """Half the weight where it is, a quarter each one pixel up and left, down and right."""
+    pixels = images.permute(0, 3, 1, 2).double()[:, 0]  # n 4 4, the first channel
+    wide = np.pad(pixels.numpy(), ((0, 0), (1, 1), (1, 1)), mode="reflect")
+    logits = 0.0
+    for weight, view in ((0.5, pixels.numpy()), (0.25, wide[:, :4, :4]), (0.25, wide[:, 2:, 2:])):
+        for seen in (view, view[:, :, ::-1]):
+            logits = logits + weight / 2 * 0.01 * seen[:, 0, :2]
+    expected = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    found = probabilities(Corner(), images, tta="mirror+shift")
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    mirrored = 0.5 * (pixels[:, 0, :2] + pixels[:, 0, [3, 2]]) * 0.01
+    np.testing.assert_allclose(
+        probabilities(Corner(), images, tta="mirror"), mirrored.softmax(1), rtol=1e-5
+    )
+
+
+def test_a_mirror_image_is_told_as_its_original(images: Tensor) -> None:
+    found = probabilities(Corner(), images, tta="mirror")
+    assert torch.equal(found, probabilities(Corner(), images.flip(2), tta="mirror"))
+    assert not torch.equal(probabilities(Corner(), images), found)
+
+
+def test_a_score_in_bf16_rounds(images: Tensor) -> None:
+    layer = nn.Sequential(nn.Flatten(), nn.Linear(48, 2))
+    floats = nn.Sequential(Scaled(), layer)
+    labels = torch.zeros(11, dtype=torch.int64)
+    exact, rounded = score(floats, images, labels), score(floats, images, labels, torch.bfloat16)
+    assert exact != rounded
+    assert exact[0] == pytest.approx(rounded[0], rel=0.02)
+
+
+class Scaled(nn.Module):
+    def forward(self, images: Tensor) -> Tensor:
+        return images.float() / 255

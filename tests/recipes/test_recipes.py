@@ -8,15 +8,44 @@ import pytest
 import tinysight
 from tinysight.recipe import Facts
 from tinysight.recipes import RECIPES
+from tinysight.recipes.adapting import batch_size, epochs
 
 
 @pytest.mark.parametrize(
-    ("pictures", "batch"),
-    [(1, 1), (4, 4), (15, 15), (16, 16), (17, 16), (639, 16), (640, 32), (5120, 256), (10**6, 256)],
+    ("pictures", "most", "batch"),
+    [
+        *((n, 256, n) for n in (1, 4, 15, 16)),
+        (17, 256, 16),
+        (639, 256, 16),
+        (640, 256, 32),
+        (5120, 256, 256),
+        (9_999, 500, 250),
+        (10_000, 500, 500),
+        (10**6, 500, 500),
+    ],
 )
+def test_a_batch_leaves_twenty_steps_where_it_can(pictures: int, most: int, batch: int) -> None:
+    assert batch_size(Facts(pictures=pictures), most) == batch
+
+
 @pytest.mark.parametrize("name", RECIPES)
-def test_a_batch_is_at_most_the_training_split(name: str, pictures: int, batch: int) -> None:
-    assert RECIPES[name](Facts(pictures=pictures)).batch_size == batch
+@pytest.mark.parametrize("pictures", [1, 4, 17, 639, 10**6])
+def test_a_batch_is_at_most_the_training_split(name: str, pictures: int) -> None:
+    assert 1 <= RECIPES[name](Facts(pictures=pictures)).batch_size <= pictures
+
+
+@pytest.mark.parametrize(
+    ("pictures", "found"), [(45_000, 8), (11_250, 16), (100, 40), (180_000, 4), (10**7, 3)]
+)
+def test_epochs_grow_as_the_pictures_get_fewer(pictures: int, found: int) -> None:
+    assert epochs(Facts(pictures=pictures), 8) == found
+
+
+def test_rates_follow_the_batch() -> None:
+    large, small = RECIPES["fast"](Facts()), RECIPES["fast"](Facts(pictures=2_500))
+    assert (large.batch_size, small.batch_size) == (500, 125)
+    assert small.optim.lr == large.optim.lr / 2
+    assert (small.optim.lr_head, small.optim.lr_bias) == (0.01 / 4, 26 / 4)
 
 
 @pytest.mark.parametrize("name", ["quick", "linear"])

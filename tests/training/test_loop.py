@@ -1,3 +1,6 @@
+import gzip
+import json
+import math
 import os
 import signal
 import sys
@@ -8,7 +11,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from tinysight import training
 from tinysight.data.dataset import DataSet, Split
@@ -97,11 +100,11 @@ def test_timing_an_evaluation_leaves_the_training_as_it_is(
     timed: list[float] = []
 
     def noticed(*words: Any) -> float:
-        timed.append(seconds_to_score(*words))
+        timed.append(seconds(*words))
         return timed[-1]
 
-    seconds_to_score = loop._seconds_to_score
-    monkeypatch.setattr(loop, "_seconds_to_score", noticed)
+    seconds = loop._seconds
+    monkeypatch.setattr(loop, "_seconds", noticed)
     assert same(first, weights(run(toy, recipe, tmp_path / "b")))
     assert len(timed) == 1
     assert timed[0] > 0
@@ -468,3 +471,98 @@ def test_a_start_that_has_seen_this_validation_is_refused(
         plan(other_cut, recipe)
     notes = plan(replace(toy, fingerprints={"train": "2" * 64}), recipe).notes
     assert any("was trained on other data" in n for n in notes)
+
+
+def test_a_final_fit_takes_validation_in_and_keeps_the_last_weights(
+    run: Runner, toy: DataSet, small: Recipe, tmp_path: Path
+) -> None:
+    recipe = small.override("final", True).override("epochs", 3)
+    folder = run(toy, recipe, tmp_path / "final")
+    rows = folder.metrics()
+    assert [r["step"] for r in rows] == [8, 16, 24]  # 120 pictures in batches of 15
+    assert all(math.isnan(r["validation_accuracy"]) for r in rows)
+    assert same(weights(folder, "best"), weights(folder, "last"))
+    state = folder.load_checkpoint("best").state
+    assert (state["epoch"], state["validation_accuracy"]) == (3, None)
+    both = toy.train.joined(toy.validation)
+    assert (len(both), both.ids[:90], both.ids[90:]) == (120, toy.train.ids, toy.validation.ids)
+
+
+def test_a_final_fit_says_that_nothing_is_chosen(toy: DataSet, small: Recipe) -> None:
+    said = str(plan(toy, small.override("final", True), device="cpu"))
+    assert "final fit on train and validation, the last weights are kept" in said
+    assert "of 8 steps" in said
+
+
+def test_a_step_that_is_not_finite_changes_nothing(
+    run: Runner, toy: DataSet, small: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a GPU the host looks at the loss only now and then; the weights wait for nobody."""
+    seen: list[dict[str, Tensor]] = []
+    real = loop.optimiser
+
+    def watched(model: nn.Module, settings: Any) -> Any:
+        made = real(model, settings)
+        step = made.step
+
+        def stepped(unless: Tensor | None = None) -> None:
+            before = {k: v.clone() for k, v in model.state_dict().items()}
+            step(unless=unless)
+            if unless:
+                seen.extend([before, dict(model.named_parameters())])
+
+        made.step = stepped
+        return made
+
+    monkeypatch.setattr(loop, "optimiser", watched)
+    with pytest.raises(Diverged):
+        run(toy, small.override("optim.lr", 100.0).override("epochs", 9), tmp_path / "run")
+    before, after = seen[:2]
+    assert all(torch.equal(before[k], v) for k, v in after.items())
+
+
+@pytest.mark.filterwarnings("ignore")  # of the compiler, about itself
+def test_a_compiled_training_is_the_same_within_rounding(
+    toy: DataSet, small: Recipe, tmp_path: Path
+) -> None:
+    plain = train(plan(toy, small, device="cpu"), out=tmp_path / "a", progress=Progress(quiet=True))
+    ready = plan(toy, small, device="cpu", compilation="on")
+    made = train(ready, out=tmp_path / "b", progress=Progress(quiet=True))
+    assert made.read_json("environment")["compiled"] is True
+    for key, value in weights(plain).items():
+        torch.testing.assert_close(weights(made)[key], value, atol=1e-4, rtol=1e-3)
+
+
+def test_what_cannot_be_compiled_is_trained_as_it_is(
+    run: Runner,
+    toy: DataSet,
+    small: Recipe,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    expected = weights(run(toy, small, tmp_path / "a"))
+
+    def broken(_: nn.Module) -> Any:
+        def forward(_: Tensor) -> Tensor:
+            raise RuntimeError("no compiler\nand much more")
+
+        return forward
+
+    monkeypatch.setattr(torch, "compile", broken)
+    ready = plan(toy, small, device="cpu", compilation="on")
+    folder = train(ready, out=tmp_path / "b", progress=Progress())
+    assert same(weights(folder), expected)
+    said = capsys.readouterr().err
+    assert "it cannot be compiled and is run as it is: RuntimeError: no compiler\n" in said
+
+
+@pytest.mark.parametrize("epochs", [1, 6])
+def test_a_trace_says_where_the_time_goes(
+    epochs: int, toy: DataSet, small: Recipe, tmp_path: Path
+) -> None:
+    ready = plan(toy, small.override("epochs", epochs), device="cpu")
+    folder = train(ready, out=tmp_path / "run", trace=True, progress=Progress(quiet=True))
+    assert "aten::mkldnn_convolution" in (folder.path / "trace.txt").read_text()
+    events = json.loads(gzip.decompress((folder.path / "trace.json.gz").read_bytes()))
+    assert any("convolution_backward" in e.get("name", "") for e in events["traceEvents"])

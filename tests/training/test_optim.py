@@ -127,3 +127,49 @@ def test_average_takes_batch_statistics_too_and_copies_counters() -> None:
     assert norm.running_mean.abs().sum() > 0
     assert norm.num_batches_tracked == 1
     assert not average.model.training
+
+
+def test_muon_changes_the_inner_layers_and_sgd_the_rest() -> None:
+    settings = Optim(name="muon", lr=0.1, lr_head=0.02, lr_bias=3.0, weight_decay=0.5)
+    inner, head, vectors = optimiser(network(), settings).groups
+    assert [(g.rule, [p.ndim for p in g.params]) for g in (inner, head, vectors)] == [
+        ("muon", [4]), ("sgd", [2]), ("sgd", [1, 1, 1, 1]),
+    ]  # fmt: skip
+    assert [g.weight_decay for g in (inner, head, vectors)] == [0.0, 0.5, 0.0]
+    assert [round(0.1 * g.scale, 9) for g in (inner, head, vectors)] == [0.1, 0.02, 3.0]
+
+
+@pytest.mark.parametrize("name", ["sgd", "adam", "adamw"])
+def test_the_last_layer_and_the_biases_have_rates_of_their_own(name: str) -> None:
+    fields = {"name": name, "lr": 0.1, "weight_decay": 0.0}
+    own = Optim.model_validate({**fields, "lr_head": 0.2, "lr_bias": 0.4})
+    moved: list[dict[str, torch.Tensor]] = []
+    for settings in (Optim.model_validate(fields), own):
+        model = network()
+        before = {k: v.clone() for k, v in model.named_parameters()}
+        for parameter in model.parameters():
+            parameter.grad = torch.ones_like(parameter)
+        optimiser(model, settings).step()
+        moved.append({k: v.detach() - before[k] for k, v in model.named_parameters()})
+    plain, changed = moved
+    for key, value in plain.items():
+        factor = 4 if value.ndim == 1 else 2 if key == "3.weight" else 1
+        torch.testing.assert_close(changed[key], factor * value)
+
+
+@pytest.mark.parametrize("name", ["sgd", "adam", "adamw", "muon"])
+def test_a_void_step_changes_nothing(name: str) -> None:
+    model = network()
+    optimizer = optimiser(model, Optim.model_validate({"name": name}))
+    for parameter in model.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    optimizer.step(unless=torch.tensor(False))
+    before = copy.deepcopy(dict(model.named_parameters()))
+    kept = copy.deepcopy([g.first for g in optimizer.groups])
+    for parameter in model.parameters():
+        parameter.grad = torch.full_like(parameter, torch.nan)
+    optimizer.step(unless=torch.tensor(True))
+    for key, value in model.named_parameters():
+        assert torch.equal(value, before[key])
+    for group, was in zip(optimizer.groups, kept, strict=True):
+        torch.testing.assert_close(group.first, was, atol=0, rtol=0)

@@ -30,13 +30,13 @@ def test_cosine_against_torch() -> None:
         theirs.step()
 
 
-@pytest.mark.parametrize("name", ["constant", "cosine", "plateau"])
+@pytest.mark.parametrize("name", ["constant", "cosine", "linear", "plateau"])
 def test_warm_up_rises_linearly_to_one(name: str) -> None:
     found = curve(Schedule.model_validate({"name": name, "warmup": 2.0, "start": 0.1}))
     assert found[0] == pytest.approx(0.1)
     assert found[10] == pytest.approx(0.55)
     assert found[20] == pytest.approx(1.0)
-    assert found[100] == pytest.approx(0.0 if name == "cosine" else 1.0)
+    assert found[100] == pytest.approx(0.0 if name in ("cosine", "linear") else 1.0)
 
 
 def test_a_training_of_one_step_has_a_rate() -> None:
@@ -62,3 +62,8 @@ def test_other_schedules_ignore_the_plateau() -> None:
     for _ in range(3 * ours.settings.patience):
         ours.see(1.0)
     assert ours.factor == 1.0
+
+
+def test_linear_falls_in_a_straight_line() -> None:
+    found = curve(Schedule(name="linear", end=0.2))
+    assert found == pytest.approx([1 - 0.8 * step / 100 for step in range(101)])

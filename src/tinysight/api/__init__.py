@@ -55,6 +55,7 @@ def plan(
     *,
     out: str | Path | None = None,
     device: str = "auto",
+    compilation: str = "auto",
     value_range: Range | None = None,
     layout: Layout | None = None,
     classes: Sequence[str] | None = None,
@@ -71,7 +72,7 @@ def plan(
     choose_device(device)
     RunFolder.check(out)
     data = taken(data, asked, overrides, skip_bad=skip_bad, quiet=quiet, **reading)
-    return make_plan(data, fitted(recipe, data, overrides), device=device)
+    return make_plan(data, fitted(recipe, data, overrides), device=device, compilation=compilation)
 
 
 def train(
@@ -80,7 +81,10 @@ def train(
     *,
     out: str | Path | None = None,
     device: str = "auto",
+    compilation: str = "auto",
+    trace: bool = False,
     evaluate_test: bool = False,
+    tta: str = "none",
     value_range: Range | None = None,
     layout: Layout | None = None,
     classes: Sequence[str] | None = None,
@@ -95,7 +99,10 @@ def train(
         recipe: a name in RECIPES, a recipe.json, a run to do again, or a Recipe.
         out: the run folder, new or empty; without it the next free one below `runs/`.
         device: "auto", "cpu", "cuda" or "mps".
+        compilation: "auto", "on" or "off": whether torch.compile makes the network's code.
+        trace: look at some steps: trace.txt and trace.json.gz in the run folder.
         evaluate_test: also evaluate on test after it; the read of the labels is counted.
+        tta: test-time augmentation of the evaluations, as for `evaluate`.
         value_range, layout, classes: what the data leaves open; see `data.load`.
         skip_bad: leave unreadable pictures out rather than refuse the data set.
         overrides: recipe fields, dotted names by `**{"optim.lr": 0.2}`.
@@ -109,33 +116,46 @@ def train(
         recipe,
         out=out,
         device=device,
+        compilation=compilation,
         skip_bad=skip_bad,
         quiet=quiet,
         **given(value_range, layout, classes),
         **overrides,
     )
-    run = carry_out_and_report(ready, out=out, evaluate_test=evaluate_test, progress=progress)
+    run = carry_out_and_report(
+        ready, out=out, evaluate_test=evaluate_test, tta=tta, trace=trace, progress=progress
+    )
     progress.say(str(run))
     return run
 
 
 def carry_out_and_report(
-    ready: Plan, *, out: str | Path | None, evaluate_test: bool, progress: Progress
+    ready: Plan,
+    *,
+    out: str | Path | None,
+    evaluate_test: bool,
+    tta: str = "none",
+    trace: bool = False,
+    progress: Progress,
 ) -> Run:
-    """Train by a plan, then evaluate and report; a training that diverged is reported as well."""
+    """Train by a plan, then evaluate and report; a training that diverged is reported as well.
+
+    A final fit is evaluated on test alone, and that only where it is asked for.
+    """
     if evaluate_test and ready.data.test is None:
         raise UsageError(f"--evaluate-test: {ready.data.name} has no test split")
     progress.say(str(ready))
     try:
-        folder = carry_out(ready, out=out, progress=progress)
+        folder = carry_out(ready, out=out, trace=trace, progress=progress)
     except Diverged as error:
         with suppress(TinysightError):
             write_report(RunFolder(error.run))
         raise
     run = Run(folder, ready.data)
     try:
-        for split in ("validation", "test") if evaluate_test else ("validation",):
-            run.evaluate(split, device=ready.device.type)
+        asked = {"validation": not ready.recipe.final, "test": evaluate_test}
+        for split in (name for name, wanted in asked.items() if wanted):
+            run.evaluate(split, tta=tta, device=ready.device.type)
         run.report()
     except ResourceError as error:
         raise ResourceError(
@@ -160,6 +180,7 @@ def evaluate(
     run: str | Path | Run,
     split: str = "validation",
     *,
+    tta: str = "none",
     data: Any = None,
     device: str = "auto",
 ) -> Evaluation:
@@ -168,14 +189,16 @@ def evaluate(
     A read of the test labels is counted in the run.
 
     Args:
+        tta: test-time augmentation: "none", "mirror" (2 views) or "mirror+shift" (6 views). Its
+            accuracy stands beside that of the single view, of which all else is.
         data: where the run's data set is now, if it has moved or was in memory.
         device: as for `train`.
 
     Raises:
-        UsageError: no such split or device.
+        UsageError: no such split, tta or device; or a split that the run was trained on.
         DataError: the data set is not there, or not what the run was trained on.
     """
-    return _run(run).evaluate(split, data=data, device=device)
+    return _run(run).evaluate(split, tta=tta, data=data, device=device)
 
 
 def predict(

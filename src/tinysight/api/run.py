@@ -12,7 +12,7 @@ from tinysight.api.pictures import gathered
 from tinysight.data.dataset import DataSet
 from tinysight.errors import UsageError
 from tinysight.evaluation import result
-from tinysight.evaluation.predict import Prediction
+from tinysight.evaluation.predict import TTA, Prediction
 from tinysight.evaluation.predict import predict as predict_pictures
 from tinysight.evaluation.result import Evaluation
 from tinysight.machine import choose_device
@@ -67,20 +67,39 @@ class Run:
         return restore(self.folder, checkpoint).to(place)
 
     def evaluate(
-        self, split: str = "validation", *, data: Any = None, device: str = "auto"
+        self,
+        split: str = "validation",
+        *,
+        tta: str = "none",
+        data: Any = None,
+        device: str = "auto",
     ) -> Evaluation:
         """See `tinysight.evaluate`."""
         if split not in ("validation", "test"):
             raise UsageError(f"split must be validation or test, got {split!r}")
+        if tta not in TTA:
+            raise UsageError(f"tta must be one of {', '.join(TTA)}, got {tta!r}")
+        if split == "validation" and self.recipe.final:
+            raise UsageError(
+                f"{self.path} is a final fit: it was trained on its validation split too, so that "
+                "says nothing of new pictures; use split test"
+            )
         choose_device(device)
         found = self.data(data)
         part = found.split(split)
         if part is None:
             raise UsageError(f"{found.name} has no {split} split; evaluate on validation")
+        if tta != "none" and not found.mirror:
+            raise UsageError(
+                f"tta={tta} looks at mirror images, which are not of their class in {found.name}; "
+                "use tta=none"
+            )
         model = self.model(device=device)
         if split == "test":
             self.folder.count_test_read("evaluate")
-        evaluation = result.evaluate(model, part, found.classes, name=split, checkpoint="best")
+        evaluation = result.evaluate(
+            model, part, found.classes, name=split, checkpoint="best", tta=tta
+        )
         result.save(evaluation, part, self.folder)
         return evaluation
 

@@ -54,7 +54,7 @@ def augment(
     _check(images, indices)
     draw = partial(draws.uniform, indices=indices, seed=seed, epoch=epoch)
     if settings.flip or settings.crop:
-        images = _flip_crop(images, settings, draw)
+        images = _flip_crop(images, settings, draw, epoch)
     if settings.translate or settings.rotate or settings.zoom:
         images = geometry.affine(images, _motion(images, settings, draw), settings.fill)
     if settings.trivial:
@@ -138,8 +138,8 @@ def _said(tensor: Tensor) -> str:
     return f"{str(tensor.dtype).removeprefix('torch.')} {list(tensor.shape)}"
 
 
-def _flip_crop(images: Tensor, settings: Augment, draw: Draw) -> Tensor:
-    mirrored = draw(Stream.FLIP) < 0.5 if settings.flip else None
+def _flip_crop(images: Tensor, settings: Augment, draw: Draw, epoch: int) -> Tensor:
+    mirrored = _mirrored(settings, draw, epoch) if settings.flip else None
     if not settings.crop:
         return geometry.flip_crop(images, mirrored=mirrored)
     top, left = (
@@ -147,6 +147,13 @@ def _flip_crop(images: Tensor, settings: Augment, draw: Draw) -> Tensor:
         for stream in (Stream.CROP_TOP, Stream.CROP_LEFT)
     )
     return geometry.flip_crop(images, mirrored=mirrored, top=top, left=left, fill=settings.fill)
+
+
+def _mirrored(settings: Augment, draw: Draw, epoch: int) -> Tensor:
+    """Which pictures are mirrored in this epoch: bool, n."""
+    if settings.alternate:
+        return (draw(Stream.FLIP, epoch=0) < 0.5) ^ bool(epoch % 2)
+    return draw(Stream.FLIP) < 0.5
 
 
 def _motion(images: Tensor, settings: Augment, draw: Draw) -> Tensor:

@@ -27,6 +27,7 @@ from tinysight.cli.options import (
     RunName,
     SkipBad,
     Source,
+    Tta,
     ValueRange,
     Verbs,
     Words,
@@ -77,6 +78,14 @@ def train(
     evaluate_test: Annotated[
         bool, typer.Option("--evaluate-test", help="Evaluate on test after the training.")
     ] = False,
+    tta: Tta = "none",
+    compile_: Annotated[
+        str,
+        typer.Option("--compile", metavar="auto|on|off", help="Let torch.compile make the code."),
+    ] = "auto",
+    trace: Annotated[
+        bool, typer.Option("--trace", help="Write where some steps' time goes: a table, a trace.")
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show plan, layers and costs; train nothing.")
     ] = False,
@@ -95,7 +104,16 @@ def train(
     from tinysight.progress import Progress
 
     progress = Progress(quiet=quiet)
-    ready = api.plan(data, recipe, out=out, device=device, quiet=quiet, **reading, **overrides)
+    ready = api.plan(
+        data,
+        recipe,
+        out=out,
+        device=device,
+        compilation=compile_,
+        quiet=quiet,
+        **reading,
+        **overrides,
+    )
     if dry_run:
         if as_json:
             print(json.dumps(ready.table.to_dict(), indent=2))
@@ -103,7 +121,9 @@ def train(
             terminal.say(ready)
             terminal.layers(ready.table)
         return
-    run = api.carry_out_and_report(ready, out=out, evaluate_test=evaluate_test, progress=progress)
+    run = api.carry_out_and_report(
+        ready, out=out, evaluate_test=evaluate_test, tta=tta, trace=trace, progress=progress
+    )
     if as_json:
         terminal.run_json(run)
     else:
@@ -118,6 +138,7 @@ def evaluate(
         Optional[str],  # noqa: UP045
         typer.Option(help="Where the run's data set is now, if it has moved."),
     ] = None,
+    tta: Tta = "none",
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
@@ -125,7 +146,7 @@ def evaluate(
     from tinysight import api
 
     opened = api.load(run)
-    found = api.evaluate(opened, split, data=data, device=device)
+    found = api.evaluate(opened, split, tta=tta, data=data, device=device)
     if as_json:
         terminal.evaluation_json(found)
         return

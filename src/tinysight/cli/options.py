@@ -21,6 +21,7 @@ __all__ = [
     "RunName",
     "SkipBad",
     "Source",
+    "Tta",
     "ValueRange",
     "Verbs",
     "Words",
@@ -42,6 +43,13 @@ DataWords = Annotated[
 DataName = Annotated[str, typer.Argument(metavar="NAME", help="A name; see data list.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print the result alone.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+Tta = Annotated[
+    str,
+    typer.Option(
+        metavar="none|mirror|mirror+shift",
+        help="Test-time augmentation: 1, 2 or 6 views of each picture.",
+    ),
+]
 ValueRange = Annotated[
     Optional[str],  # noqa: UP045 - typer reads it at run time
     typer.Option(metavar="LOW,HIGH", help="What black and white are, in arrays but uint8."),

@@ -60,6 +60,19 @@ class Split:
             None if self.masks is None else self.masks[index],
         )
 
+    def joined(self, other: Split) -> Split:
+        """Return the records of this split and, behind them, of another."""
+        masks = None
+        if self.masks is not None and other.masks is not None:
+            masks = torch.cat([self.masks, other.masks])
+        return Split(
+            torch.cat([self.images, other.images]),
+            torch.cat([self.labels, other.labels]),
+            self.ids + other.ids,
+            self.files + other.files,
+            masks,
+        )
+
     def counts(self, classes: int) -> list[int]:
         """Return the number of records of each class."""
         return torch.bincount(self.labels, minlength=classes).tolist()

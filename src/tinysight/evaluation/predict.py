@@ -18,9 +18,14 @@ from torch.backends import cuda, cudnn
 from tinysight.errors import PictureError
 from tinysight.pictures import decode
 
-__all__ = ["Prediction", "device_of", "predict", "probabilities", "score"]
+__all__ = ["TTA", "Prediction", "device_of", "predict", "probabilities", "score"]
 
 BATCH = 250
+TTA = {
+    "none": "a single view",
+    "mirror": "2 views: the picture and its mirror image",
+    "mirror+shift": "6 views: 3 places, each with its mirror image",
+}
 
 
 @dataclass(frozen=True)
@@ -65,27 +70,59 @@ def device_of(model: nn.Module) -> torch.device:
     return next((p.device for p in model.parameters()), torch.device("cpu"))
 
 
-def _logits(model: nn.Module, images: Tensor) -> Iterator[Tensor]:
+def _logits(model: nn.Module, images: Tensor, tta: str = "none") -> Iterator[Tensor]:
     """Yield the logits of `images` (uint8, n h w c), a batch at a time, in fp32."""
     device = device_of(model)
     for part in images.split(BATCH):
-        yield model(part.to(device).permute(0, 3, 1, 2)).float()
+        pictures = part.to(device).permute(0, 3, 1, 2)
+        if tta == "none":
+            yield model(pictures).float()
+        else:
+            views = [weight * model(view).float() for weight, view in _views(pictures, tta)]
+            yield torch.stack(views).sum(0)
 
 
-def probabilities(model: nn.Module, images: Tensor) -> Tensor:
+def _views(pictures: Tensor, tta: str) -> Iterator[tuple[float, Tensor]]:
+    """The views of pictures (n c h w) and their weights, which sum to 1.
+
+    As airbench has it (K. Jordan, arXiv:2404.00498, section 3.5): half of the weight is on the
+    picture where it is, a quarter each on it moved by one pixel up and left, down and right.
+    """
+    places = [(1.0, pictures)]
+    if tta == "mirror+shift":
+        h, w = pictures.shape[2:]
+        padded = F.pad(pictures.float(), (1, 1, 1, 1), "reflect")
+        moved = [padded[:, :, :h, :w], padded[:, :, 2:, 2:]]
+        places = [(0.5, pictures), *((0.25, view) for view in moved)]
+    for weight, view in places:
+        yield weight / 2, view
+        yield weight / 2, view.flip(3)
+
+
+def probabilities(model: nn.Module, images: Tensor, *, tta: str = "none") -> Tensor:
     """Return the class probabilities (float32, n k, on the CPU) of `images` (uint8, n h w c).
 
     Computed in fp32 whatever the training used; the model's mode is left as found.
+
+    Args:
+        tta: test-time augmentation, one of TTA: over its views the logits are averaged.
     """
     with _evaluating(model):
-        parts = [part.softmax(1).cpu() for part in _logits(model, images)]
+        parts = [part.softmax(1).cpu() for part in _logits(model, images, tta)]
     return torch.cat(parts).clone()
 
 
-def score(model: nn.Module, images: Tensor, labels: Tensor) -> tuple[float, float]:
-    """Return mean cross-entropy (nats) and accuracy on `images` (uint8, n h w c) and `labels`."""
+def score(
+    model: nn.Module, images: Tensor, labels: Tensor, dtype: torch.dtype = torch.float32
+) -> tuple[float, float]:
+    """Return mean cross-entropy (nats) and accuracy on `images` (uint8, n h w c) and `labels`.
+
+    Args:
+        dtype: of the convolutions and matrix products.
+    """
     loss, hits = 0.0, 0
-    with _evaluating(model):
+    rounding = torch.autocast(images.device.type, dtype, dtype is not torch.float32)
+    with _evaluating(model), rounding:
         for out, truth in zip(_logits(model, images), labels.split(BATCH), strict=True):
             truth = truth.to(out.device)
             loss += float(F.cross_entropy(out, truth, reduction="sum"))

@@ -6,7 +6,7 @@ import base64
 import io
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -14,13 +14,33 @@ from numpy.typing import NDArray
 from torch import nn
 
 from tinysight.data.dataset import Split
+from tinysight.evaluation.intervals import Share, wilson
 from tinysight.evaluation.metrics import Metrics, measure
-from tinysight.evaluation.predict import device_of, probabilities
+from tinysight.evaluation.predict import TTA, device_of, probabilities
 from tinysight.run import RunFolder, write_atomic
 
 __all__ = ["Evaluation", "evaluate", "save"]
 
 CARDS = 24  # pictures a gallery
+
+
+@dataclass(frozen=True)
+class Augmented:
+    """Accuracy with test-time augmentation.
+
+    Attributes:
+        tta: which, of `predict.TTA`.
+    """
+
+    tta: str
+    top1: Share
+
+    def __str__(self) -> str:
+        return f"{self.top1} with test-time augmentation ({self.tta}, {TTA[self.tta]})"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values, for metrics.json."""
+        return asdict(self)
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +54,8 @@ class Evaluation:
         ids, files: as in `Split`.
         checkpoint: which weights: "best" or "last".
         device: the kind of device it was computed on, "cpu" or "cuda" say.
+        augmented: accuracy with test-time augmentation, where that was asked for. All else is of
+            the single view.
     """
 
     split: str
@@ -44,6 +66,7 @@ class Evaluation:
     ids: tuple[str, ...]
     files: tuple[str, ...] = ()
     device: str = "cpu"
+    augmented: Augmented | None = None
 
     @property
     def predicted(self) -> NDArray[np.int64]:
@@ -51,18 +74,35 @@ class Evaluation:
         return self.probabilities.argmax(axis=1)
 
     def __str__(self) -> str:
-        return f"{self.split} accuracy {self.metrics.top1}"
+        said = f"{self.split} accuracy {self.metrics.top1}"
+        return f"{said}, single view; {self.augmented}" if self.augmented else said
 
 
 def evaluate(
-    model: nn.Module, split: Split, classes: tuple[str, ...], *, name: str, checkpoint: str
+    model: nn.Module,
+    split: Split,
+    classes: tuple[str, ...],
+    *,
+    name: str,
+    checkpoint: str,
+    tta: str = "none",
 ) -> Evaluation:
-    """Evaluate `model`, where it is, on every picture of a split, each counted once, in fp32."""
+    """Evaluate `model`, where it is, on every picture of a split, each counted once, in fp32.
+
+    Args:
+        tta: test-time augmentation, one of `predict.TTA`, whose accuracy is measured beside.
+    """
     found = probabilities(model, split.images).numpy()
     labels = split.labels.numpy()
     metrics = measure(labels, found, classes)
     device = device_of(model).type
-    return Evaluation(name, checkpoint, metrics, labels, found, split.ids, split.files, device)
+    augmented = None
+    if tta != "none":
+        hits = probabilities(model, split.images, tta=tta).argmax(1) == split.labels
+        augmented = Augmented(tta, wilson(int(hits.sum()), len(hits)))
+    return Evaluation(
+        name, checkpoint, metrics, labels, found, split.ids, split.files, device, augmented
+    )
 
 
 def save(evaluation: Evaluation, split: Split, folder: RunFolder) -> None:
@@ -74,6 +114,7 @@ def save(evaluation: Evaluation, split: Split, folder: RunFolder) -> None:
         "device": evaluation.device,
         "n": len(evaluation.labels),
         "metrics": evaluation.metrics.to_dict(),
+        "augmented": evaluation.augmented.to_dict() if evaluation.augmented else None,
     }
     write_atomic(where / "metrics.json", json.dumps(metrics, indent=2, allow_nan=False) + "\n")
     write_atomic(where / "predictions.parquet", _predictions(evaluation))

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from tinysight.errors import ModelError, RecipeError, unknown
 from tinysight.models.describe import Description, Layer, describe
-from tinysight.models.layers import Classifier
+from tinysight.models.layers import Classifier, Whiten
 from tinysight.models.options import check
 from tinysight.models.plain import linear, mlp, p3, plain
 from tinysight.models.resnet import resnet, resnet9, resnet18
+from tinysight.models.speed import speednet
 from tinysight.recipe import Model
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "Classifier",
     "Description",
     "Layer",
+    "adapt",
     "build",
     "describe",
     "resolve",
@@ -37,8 +39,10 @@ MODELS: dict[str, Builder] = {
     "resnet": resnet,
     "resnet18": resnet18,
     "resnet9": resnet9,
+    "speednet": speednet,
 }
 
+ADAPT_ON = 5_000  # pictures
 # The plan's weights, those trained, gradients, momentum and average: 20 bytes each, 20 GB.
 MOST_PARAMETERS = 1_000_000_000
 
@@ -112,3 +116,17 @@ def build(
         )
     # the stubs of Module.to do not know memory_format
     return model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+
+
+@torch.no_grad()
+def adapt(model: Classifier, images: Tensor) -> None:
+    """Set the layers that are not trained but follow from the pictures: those of `Whiten`.
+
+    Args:
+        model: as built; a whitening is its net's first layer.
+        images: uint8 n h w c, of the train split; those looked at are spread over it.
+    """
+    some = images[:: max(1, len(images) // ADAPT_ON)][:ADAPT_ON]
+    for module in model.modules():
+        if isinstance(module, Whiten):
+            module.adapt(model.normalise(some.permute(0, 3, 1, 2)))

@@ -11,7 +11,7 @@ from pydantic_core import to_jsonable_python
 
 from tinysight.errors import RecipeError, unknown
 
-__all__ = ["Dropout", "Hidden", "ProjectedWidth", "Width", "check"]
+__all__ = ["Dropout", "Hidden", "ProjectedWidth", "Width", "Widths", "check"]
 
 
 def _listed(value: Any) -> Any:
@@ -20,7 +20,14 @@ def _listed(value: Any) -> Any:
     return value
 
 
+def _three(value: Any) -> Any:
+    if not isinstance(value, list | tuple) or len(value) != 3:
+        raise ValueError("must be a list of 3 widths, such as [64, 256, 256]")
+    return value
+
+
 Width = Annotated[int, Field(strict=True, ge=1, le=512)]
+Widths = Annotated[tuple[Width, Width, Width], BeforeValidator(_three)]
 # Below 16 channels the backward pass of a 1x1 convolution with stride 2, an odd batch and two
 # threads crashes in torch 2.13 on a CPU with AVX-512 (oneDNN); seen with 8 and 12, not with 16.
 ProjectedWidth = Annotated[int, Field(strict=True, ge=16, le=512)]

@@ -1,10 +1,4 @@
-"""Residual networks for small pictures, and how they adapt to the picture's size.
-
-Up to 40 pixels the trunk sees the picture as it is. A larger one is first halved by convolutions of
-stride 2 until its longer side is at most 40. A small one keeps only the last of the trunk's
-halvings: the end of the trunk, where the wide layers stand, then works at about the size that it
-has for 32 pixels. No halving of either kind leaves a side with fewer than 3 pixels.
-"""
+"""Residual networks for small pictures: ResNet-9, ResNet-18, the CIFAR ResNets."""
 
 from __future__ import annotations
 
@@ -16,11 +10,9 @@ from torch import nn
 
 from tinysight.models.layers import GlobalMax, Scale, basic_block, conv_norm_relu, named, residual
 from tinysight.models.options import ProjectedWidth, Width
+from tinysight.models.sizes import halvings, last
 
 __all__ = ["resnet", "resnet9", "resnet18"]
-
-LARGEST = 40
-SMALLEST = 3
 
 
 def _depth(value: int) -> int:
@@ -43,8 +35,8 @@ def resnet9(
     the front, which measured fastest at equal accuracy on a CPU. Weights start as torch has it,
     with which that was measured.
     """
-    steps, kept = _fit(shape, 3)
-    early, middle, late = _last(kept, 3)
+    steps, kept = halvings(shape, 3)
+    early, middle, late = last(kept, 3)
     parts: dict[str, nn.Module] = {}
     inside = shape[2]
     if steps:
@@ -103,8 +95,8 @@ def _he(
     Convolutions start from a normal distribution of variance 2 / fan out (He et al., "Delving deep
     into rectifiers", 2015), the dense layer as torch has it.
     """
-    steps, kept = _fit(shape, len(blocks) - 1)
-    halves = [False, *_last(kept, len(blocks) - 1)]
+    steps, kept = halvings(shape, len(blocks) - 1)
+    halves = [False, *last(kept, len(blocks) - 1)]
     parts: dict[str, nn.Module] = {"stem": _stem(shape[2], width, steps)}
     inside = width
     size = _ceil_halved(shape[:2], steps)
@@ -134,17 +126,6 @@ def _he(
     return net, f"{_said(shape, steps)}; stages at {', '.join(sizes)} ({counted} halvings)"
 
 
-def _fit(shape: tuple[int, int, int], wanted: int) -> tuple[int, int]:
-    """How many halvings stand before the trunk, and how many of the `wanted` ones stay in it."""
-    short, long = sorted(shape[:2])
-    steps = kept = 0
-    while long > LARGEST and (short + 1) // 2 >= SMALLEST:
-        short, long, steps = (short + 1) // 2, (long + 1) // 2, steps + 1
-    while kept < wanted and short // 2 >= SMALLEST:
-        short, kept = short // 2, kept + 1
-    return steps, kept
-
-
 def _stem(inside: int, width: int, steps: int) -> nn.Sequential:
     """One 3x3 convolution of stride 1, or `steps` of stride 2, with norm and ReLU."""
     if steps == 0:
@@ -152,11 +133,6 @@ def _stem(inside: int, width: int, steps: int) -> nn.Sequential:
     first = conv_norm_relu(inside, width, stride=2)
     others = [conv_norm_relu(width, width, stride=2) for _ in range(steps - 1)]
     return named(**{f"step{i}": step for i, step in enumerate([first, *others], start=1)})
-
-
-def _last(kept: int, wanted: int) -> list[bool]:
-    """Which of the trunk's halvings stay: the last ones."""
-    return [i >= wanted - kept for i in range(wanted)]
 
 
 def _ceil_halved(size: tuple[int, int], times: int) -> tuple[int, int]:

@@ -29,6 +29,7 @@ from tinysight.recipe.parts import (
     Optim,
     Part,
     Schedule,
+    Switch,
     Whole,
 )
 from tinysight.recipe.reading import as_typed
@@ -81,10 +82,26 @@ class Recipe(Part):
         ge=1,
         description="stop after so many epochs without a better validation accuracy",
     )
+    final: Switch = Field(
+        default=False,
+        description="train on train and validation together and keep the last weights; nothing "
+        "is chosen",
+    )
     precision: Literal["auto", "bf16", "fp32"] = "auto"
     init: str | None = Field(
         default=None, description="a run whose weights are the start, where they fit"
     )
+
+    @model_validator(mode="after")
+    def _final_chooses_nothing(self) -> Self:
+        waits = {
+            "patience": self.patience is not None,
+            "schedule.name=plateau": self.schedule.name == "plateau",
+        }
+        if self.final and any(waits.values()):
+            name = next(name for name, asked in waits.items() if asked)
+            raise ValueError(f"final=true leaves no validation for {name} to follow; drop one")
+        return self
 
     @model_validator(mode="after")
     def _warmup_ends(self) -> Self:
@@ -112,13 +129,16 @@ class Recipe(Part):
     def override_all(self, values: Mapping[str, Any]) -> Recipe:
         """Return a copy with several fields replaced, which only together need be valid.
 
-        Their order has no effect: a whole part is replaced before fields of it.
+        Their order has no effect: a whole part is replaced before fields of it. Another `name`, of
+        the optimiser say, brings its own defaults: what was set for the old one is dropped.
 
         Raises:
             RecipeError: as `override`.
         """
         fields = self.model_dump()
-        for path, value in sorted(values.items(), key=lambda item: item[0].count(".")):
+        order = sorted(values, key=lambda path: (path.count("."), not path.endswith(".name")))
+        for path in order:
+            value = values[path]
             *parents, last = path.split(".")
             node: Any = fields
             for name in parents:
@@ -127,6 +147,8 @@ class Recipe(Part):
                 node = node.get(name) if isinstance(node, dict) else None
             if not isinstance(node, dict):
                 raise unknown_field(path, type(self))
+            if last == "name" and parents and node.get(last) != value:
+                node.clear()
             node[last] = as_typed(value, path, type(self)) if isinstance(value, str) else value
         return type(self)(**fields)
 

@@ -29,15 +29,16 @@ Switch = Annotated[bool, Strict()]
 
 # Which choices of `name` read a field that not all of them do.
 OPTIM_READERS = {
-    "momentum": ("sgd",),
-    "nesterov": ("sgd",),
+    "momentum": ("sgd", "muon"),
+    "nesterov": ("sgd", "muon"),
     "betas": ("adam", "adamw"),
     "eps": ("adam", "adamw"),
 }
+RATES: Mapping[Any, float] = {"sgd": 0.1, "muon": 0.12, "adam": 1e-3, "adamw": 1e-3}
 SCHEDULE_READERS = {
-    "warmup": ("constant", "cosine", "plateau"),
+    "warmup": ("constant", "cosine", "linear", "plateau"),
     "peak": ("onecycle",),
-    "end": ("cosine", "onecycle"),
+    "end": ("cosine", "linear", "onecycle"),
     "factor": ("plateau",),
     "patience": ("plateau",),
 }
@@ -134,6 +135,10 @@ class Augment(Part):
     """
 
     flip: Switch = Field(default=False, description="mirror left-right with probability one half")
+    alternate: Switch = Field(
+        default=False,
+        description="flip by lot in the first epoch, then in every other (arXiv:2404.00498)",
+    )
     crop: Whole = Field(
         default=0, ge=0, le=64, description="pad by so many pixels, cut the old size out at random"
     )
@@ -168,18 +173,39 @@ class Augment(Part):
 
 
 class Optim(Part):
-    """The optimiser. Weight decay is never applied to norms and biases."""
+    """The optimiser. Weight decay is never applied to norms and biases.
 
-    name: Literal["sgd", "adam", "adamw"] = "sgd"
+    `muon` changes the inner layers and leaves the last one and the biases to sgd.
+    """
+
+    name: Literal["sgd", "adam", "adamw", "muon"] = "sgd"
     lr: Number = Field(
-        default=0.1, gt=0, le=100, description="peak learning rate, for the mean loss of a batch"
+        default=0.1,
+        gt=0,
+        le=100,
+        description="peak learning rate, for the mean loss of a batch; if not given, 0.1 for sgd, "
+        "0.12 for muon, 0.001 for adam and adamw",
     )
-    momentum: Number = Field(default=0.9, ge=0, lt=1, description="of sgd")
-    nesterov: Switch = Field(default=True, description="of sgd")
+    lr_head: Number | None = Field(
+        default=None, gt=0, le=100, description="of the last layer; none: lr"
+    )
+    lr_bias: Number | None = Field(
+        default=None, gt=0, le=1000, description="of norms and biases; none: lr"
+    )
+    momentum: Number = Field(default=0.9, ge=0, lt=1, description="of sgd and muon")
+    nesterov: Switch = Field(default=True, description="of sgd and muon")
     weight_decay: Number = Field(default=5e-4, ge=0, le=10)
     betas: tuple[Number, Number] = Field(default=(0.9, 0.999), description="of adam and adamw")
     eps: Number = Field(default=1e-8, gt=0, le=1, description="of adam and adamw")
     clip: Number | None = Field(default=None, gt=0, description="largest norm of the gradient")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _own_rate(cls, values: Any) -> Any:
+        if isinstance(values, Mapping) and "lr" not in values:
+            name = values.get("name")
+            return {**values, "lr": RATES[name]} if name in RATES else values
+        return values
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
@@ -192,7 +218,7 @@ class Optim(Part):
 class Schedule(Part):
     """The learning rate over the training, as a factor on `optim.lr`."""
 
-    name: Literal["constant", "cosine", "onecycle", "plateau"] = "onecycle"
+    name: Literal["constant", "cosine", "linear", "onecycle", "plateau"] = "onecycle"
     warmup: Number = Field(default=0.0, ge=0, description="epochs of linear rise, not for onecycle")
     peak: Number = Field(
         default=0.25,
@@ -204,7 +230,10 @@ class Schedule(Part):
         default=0.1, ge=0, le=1, description="onecycle and warm-up: factor at the first step"
     )
     end: Number = Field(
-        default=0.0, ge=0, le=1, description="cosine and onecycle: factor at the last step"
+        default=0.0,
+        ge=0,
+        le=1,
+        description="cosine, linear and onecycle: factor at the last step",
     )
     factor: Number = Field(default=0.1, gt=0, lt=1, description="plateau: lr is multiplied by it")
     patience: Whole = Field(

@@ -15,15 +15,21 @@ from pathlib import Path
 
 from tinysight.errors import UnknownName, UsageError, unknown
 from tinysight.recipe import Facts, Recipe
+from tinysight.recipes.best import best
+from tinysight.recipes.fast import fast
 from tinysight.recipes.linear import linear
 from tinysight.recipes.quick import quick
+from tinysight.recipes.standard import standard
 from tinysight.run import RunFolder
 
 __all__ = ["RECIPES", "find", "record", "resolve"]
 
 RECIPES: Mapping[str, Callable[[Facts], Recipe]] = {
+    "best": best,
+    "fast": fast,
     "linear": linear,
     "quick": quick,
+    "standard": standard,
 }
 
 

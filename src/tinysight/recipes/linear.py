@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tinysight.recipe import Facts, Loss, Model, Optim, Recipe, Schedule
-from tinysight.recipes.quick import batch_size, epochs
+from tinysight.recipes.adapting import batch_size, epochs
 
 __all__ = ["linear"]
 
@@ -20,8 +20,8 @@ def linear(facts: Facts) -> Recipe:
     """
     return Recipe(
         name="linear",
-        epochs=2 * epochs(facts),
-        batch_size=batch_size(facts),
+        epochs=epochs(facts, 6),
+        batch_size=batch_size(facts, 256),
         model=Model(name="linear"),
         optim=Optim(name="adamw", lr=1e-3, weight_decay=1e-2),
         schedule=Schedule(name="onecycle"),

@@ -105,6 +105,8 @@ def _lines(axes: Axes, rows: Rows, columns: Sequence[str], theme: Theme) -> None
         (theme.second, 2.0, "-"),
     )
     for column, name, (colour, width, dashes) in zip(columns, names, looks, strict=True):
+        if not any(math.isfinite(row[column]) for row in rows):
+            continue  # of a final fit nothing was held out
         axes.plot(
             _column(rows, "epoch"), _column(rows, column),
             color=colour, linewidth=width, linestyle=dashes, label=name,

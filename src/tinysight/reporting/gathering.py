@@ -14,6 +14,7 @@ from tinysight.errors import CheckpointError
 from tinysight.evaluation.fitting import Fitting, judge
 from tinysight.evaluation.intervals import Share, wilson
 from tinysight.evaluation.metrics import Metrics
+from tinysight.evaluation.result import Augmented
 from tinysight.recipe import Recipe
 from tinysight.run import RunFolder
 from tinysight.training.schedule import factor
@@ -32,6 +33,7 @@ class _Evaluation(BaseModel):
     checkpoint: str
     device: str | None = None
     metrics: Metrics
+    augmented: Augmented | None = None
 
 
 class _Card(BaseModel):
@@ -84,6 +86,7 @@ class Evaluated:
     split: str
     checkpoint: str
     metrics: Metrics
+    augmented: Augmented | None
     right: Sequence[Mapping[str, Any]]
     wrong: Sequence[Mapping[str, Any]]
 
@@ -215,6 +218,7 @@ def _evaluated(folder: RunFolder, split: str) -> Evaluated | None:
     if not said:
         return None
     metrics = Metrics.from_dict(said["metrics"])
+    augmented = said.get("augmented")
     k = len(metrics.classes)
     if not k or [len(row) for row in metrics.confusion] != [k] * k:
         raise CheckpointError(
@@ -226,6 +230,7 @@ def _evaluated(folder: RunFolder, split: str) -> Evaluated | None:
         split,
         said["checkpoint"],
         metrics,
+        Augmented(augmented["tta"], Share(**augmented["top1"])) if augmented else None,
         cards.get("right", []),
         cards.get("wrong", []),
     )

@@ -36,7 +36,10 @@ def html(folder: RunFolder) -> str:
 
 def _rows(folder: RunFolder, run: Gathered) -> list[tuple[str, str]]:
     rows = [("run", str(folder.path))]
-    rows += [(f"{split} accuracy", str(e.metrics.top1)) for split, e in run.evaluated.items()]
+    for split, found in run.evaluated.items():
+        rows.append((f"{split} accuracy", str(found.metrics.top1)))
+        if found.augmented:
+            rows.append(("", str(found.augmented)))
     if run.fitting:
         rows.append(("verdict", run.fitting.sentence))
     if said := ending(run):

@@ -15,6 +15,8 @@ def curves(rows: Sequence[Mapping[str, float]]) -> str:
     """Say in a sentence or two how the training went, from the rows of metrics.csv."""
     if not rows:
         return "No epoch was completed, so there is nothing to draw."
+    if not any(math.isfinite(row["validation_accuracy"]) for row in rows):
+        return "A final fit: nothing was held out, so there is no validation to draw."
     best = max(rows, key=lambda row: _or(row["validation_accuracy"], -1.0))
     top = f"{best['validation_accuracy']:.1%}"
     if len(rows) == 1:

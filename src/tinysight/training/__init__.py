@@ -10,12 +10,19 @@ from pathlib import Path
 
 import torch
 
-from tinysight.data.dataset import SPLITS, DataSet
+from tinysight.data.dataset import SPLITS, DataSet, Split
 from tinysight.data.statistics import mean_and_deviation
 from tinysight.errors import RecipeError
 from tinysight.evaluation.intervals import wilson
-from tinysight.machine import Precision, choose_device, choose_precision, environment
-from tinysight.models import build
+from tinysight.machine import (
+    Compilation,
+    Precision,
+    choose_compilation,
+    choose_device,
+    choose_precision,
+    environment,
+)
+from tinysight.models import adapt, build
 from tinysight.models.describe import Description, describe
 from tinysight.models.layers import Classifier
 from tinysight.models.restore import warm_start
@@ -47,14 +54,29 @@ class Plan:
     deviation: tuple[float, ...]
     device: torch.device
     precision: Precision
+    compilation: Compilation
     notes: tuple[str, ...]
     init: str | None = None
 
+    @property
+    def splits(self) -> tuple[Split, Split | None]:
+        """What is trained on, and what is held out: of a final fit nothing is."""
+        if self.recipe.final:
+            return self.data.train.joined(self.data.validation), None
+        return self.data.train, self.data.validation
+
     def __str__(self) -> str:
         d, r, h = self.data, self.recipe, self.data.shape
+        train, validation = self.splits
         sizes = ", ".join(f"{len(s):,} {n}" for n in SPLITS if (s := d.split(n)) is not None)
-        per_epoch = steps(len(d.train), r.batch_size)
-        clean = clean_pictures(d.train, d.validation)
+        per_epoch = steps(len(train), r.batch_size)
+        clean = clean_pictures(train, validation)
+        chosen = (
+            f"validation accuracy of {_count(len(validation), 'picture')}, "
+            f"{_within(len(validation))} (95%)"
+            if validation
+            else "final fit on train and validation, the last weights are kept: nothing is chosen"
+        )
         lines = {
             "data": f"{d.title}: {sizes}; {h[0]}x{h[1]}x{h[2]}, {len(d.classes)} classes",
             "model": f"{r.model.name}: {self.table.parameters:,} parameters, "
@@ -62,17 +84,15 @@ class Plan:
             "plan": f"recipe {r.name}: {_count(r.epochs, 'epoch')} of "
             f"{_count(per_epoch, 'step')}, batch {r.batch_size}, {r.optim.name} {r.optim.lr:g} "
             f"{r.schedule.name}, seed {r.seed}",
-            "score": f"validation accuracy of {_count(len(d.validation), 'picture')}, "
-            f"{_within(len(d.validation))} (95%); clean training accuracy of {clean:,}, "
-            f"{_within(clean)}",
+            "score": f"{chosen}; clean training accuracy of {clean:,}, {_within(clean)}",
             "machine": f"{self.device.type}, {_count(torch.get_num_threads(), 'thread')}, "
-            f"{self.precision.name}: {self.precision.why}",
+            f"{self.precision.name}: {self.precision.why}; {self.compilation}",
         }
         notes = [("note", note) for note in self.notes]
         return "\n".join(_wrapped(name, said) for name, said in [*lines.items(), *notes])
 
 
-def plan(data: DataSet, recipe: Recipe, *, device: str = "auto") -> Plan:
+def plan(data: DataSet, recipe: Recipe, *, device: str = "auto", compilation: str = "auto") -> Plan:
     """Build the model and find the machine's settings, without training anything.
 
     Raises:
@@ -81,6 +101,8 @@ def plan(data: DataSet, recipe: Recipe, *, device: str = "auto") -> Plan:
     _check(recipe, data)
     place = choose_device(device)
     precision = choose_precision(recipe.precision, place)
+    total = recipe.epochs * steps(len(data.train), recipe.batch_size)
+    chosen = choose_compilation(compilation, place, total)
     mean, deviation = mean_and_deviation(data.train.images)
     model = build(
         recipe.model,
@@ -90,6 +112,7 @@ def plan(data: DataSet, recipe: Recipe, *, device: str = "auto") -> Plan:
         deviation=deviation,
         seed=recipe.seed,
     )
+    adapt(model, data.train.images)
     notes, init = list(data.notes), None
     if recipe.init is not None:
         start = RunFolder.open(recipe.init)
@@ -97,13 +120,30 @@ def plan(data: DataSet, recipe: Recipe, *, device: str = "auto") -> Plan:
         notes += [said, *_strangers(start, data)]
     table = describe(model, data.shape)
     _check_statistics(recipe, len(data.train), table)
-    return Plan(data, recipe, model, table, mean, deviation, place, precision, tuple(notes), init)
+    return Plan(
+        data,
+        recipe,
+        model,
+        table,
+        mean,
+        deviation,
+        place,
+        precision,
+        chosen,
+        tuple(notes),
+        init,
+    )
 
 
-def train(ready: Plan, *, out: str | Path | None = None, progress: Progress) -> RunFolder:
+def train(
+    ready: Plan, *, out: str | Path | None = None, trace: bool = False, progress: Progress
+) -> RunFolder:
     """Carry out a plan; return the run folder with its metrics and checkpoints.
 
     The plan's own model stays as it is, so that a plan can be carried out again.
+
+    Args:
+        trace: look at some steps, see `tracing`.
 
     Raises:
         UsageError, ResourceError: the folder `out` cannot be used.
@@ -116,19 +156,22 @@ def train(ready: Plan, *, out: str | Path | None = None, progress: Progress) -> 
         write_atomic(folder.path / "recipe.json", recipe.to_json())
         folder.write_json("data", _data(ready))
         folder.write_json("model", ready.table.to_dict())
-        folder.write_json("environment", environment(ready.device, ready.precision))
+        folder.write_json(
+            "environment", environment(ready.device, ready.precision, ready.compilation)
+        )
         fit(
             copy.deepcopy(ready.model),
-            data.train,
-            data.validation,
+            *ready.splits,
             recipe,
             folder,
             classes=len(data.classes),
             mean=ready.mean,
             device=ready.device,
             precision=ready.precision,
+            compilation=ready.compilation,
             progress=progress,
             stop=stop,
+            trace=trace,
         )
     return folder
 

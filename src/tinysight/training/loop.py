@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -16,21 +17,25 @@ from tinysight.augment import augment, mix
 from tinysight.data.dataset import Split
 from tinysight.errors import Diverged, Interrupted
 from tinysight.evaluation.predict import score
-from tinysight.machine import Precision, peak_memory, process_seconds, repeatable
+from tinysight.machine import Compilation, Precision, repeatable
+from tinysight.process import holding_memory, peak_memory, process_seconds
 from tinysight.progress import Progress, span
 from tinysight.recipe import Recipe
 from tinysight.run import RunFolder
 from tinysight.training.averaging import Average
 from tinysight.training.batches import order, steps
+from tinysight.training.compiling import Network, compiled
 from tinysight.training.loss import class_weights, cross_entropy
 from tinysight.training.optim import optimiser
 from tinysight.training.schedule import Plateau, factor
 from tinysight.training.signals import StopRequest
+from tinysight.training.tracing import tracing
 
 __all__ = ["clean_pictures", "fit"]
 
 LOOK_EVERY = 20  # steps between two looks at the loss, which on a GPU make the host wait
 SHOW_SECONDS = 0.5  # between two steps that are shown, on a CPU
+NOT_MEASURED = (math.nan, math.nan)
 CLEAN_AT_MOST = 2_500  # training pictures on which the clean accuracy is measured each epoch
 TIMED = 250  # pictures by which the time of an epoch's evaluation is estimated
 
@@ -38,7 +43,7 @@ TIMED = 250  # pictures by which the time of an epoch's evaluation is estimated
 def fit(
     model: nn.Module,
     train: Split,
-    validation: Split,
+    validation: Split | None,
     recipe: Recipe,
     folder: RunFolder,
     *,
@@ -46,25 +51,32 @@ def fit(
     mean: Sequence[float],
     device: torch.device,
     precision: Precision,
+    compilation: Compilation,
     progress: Progress,
     stop: StopRequest,
+    trace: bool = False,
 ) -> None:
     """Train `model` by `recipe` and leave metrics.csv and the checkpoints in the run folder.
 
     The best checkpoint is the one of highest validation accuracy, of equals that of lowest
     validation loss: on a few hundred pictures many epochs are equal, the early ones less settled.
-    `recipe.patience` waits for the accuracy alone. With `recipe.ema` the averaged weights are
-    what is measured and saved. The running loss is the plain cross-entropy against the labels,
-    without smoothing, weights or mixing, so that it can be held against the other two.
+    Without validation it is the last. `recipe.patience` waits for the accuracy alone. With
+    `recipe.ema` the averaged weights are what is measured and saved. The running loss is the plain
+    cross-entropy against the labels, without smoothing, weights or mixing, so that it can be held
+    against the other two. What is measured here is computed in the precision of the training;
+    `evaluate` measures again in fp32.
 
     Equal arguments on one CPU give equal weights: order, augmentation and dropout are functions
     of the seed and the position alone, and the global generators are left as found. On a GPU see
     `machine.repeatable`.
 
     Args:
+        validation: None for a final fit: nothing is held out, nothing chosen.
         classes: how many there are, k.
         mean: the train split's mean a channel, as a fraction; it fills what is erased.
         stop: entered; where it was asked before, the training ends after its first step.
+
+        trace: see `tracing`.
 
     Raises:
         Diverged: the loss is no longer finite; the last good checkpoint stands, and
@@ -74,7 +86,8 @@ def fit(
     started = time.perf_counter()
     n = len(train)
     weights = class_weights(recipe.loss, train.counts(classes), device)
-    seen, held_out = _on(train, device), _on(validation, device)
+    seen = _on(train, device)
+    held_out = _on(validation, device) if validation else None
     clean = _sample(seen, clean_pictures(train, validation), seed=recipe.seed)
 
     model = model.to(device)
@@ -90,6 +103,9 @@ def fit(
     best = (-1.0, -math.inf)
     rate = recipe.optim.lr
 
+    def measure(loaded: _Loaded) -> tuple[float, float]:
+        return score(measured, loaded.images, loaded.labels, precision.dtype)
+
     def save(tags: tuple[str, ...], epoch: int, row: dict[str, float], stopped: str | None) -> None:
         state = {
             "epoch": epoch,
@@ -101,7 +117,7 @@ def fit(
             "peak_memory_bytes": peak_memory(),
         }
         kept = ("validation_accuracy", "validation_loss", "train_accuracy_clean")
-        state |= {k: row.get(k) for k in kept}
+        state |= {k: row[k] if math.isfinite(row.get(k, math.nan)) else None for k in kept}
         folder.save_checkpoint(tags, measured.state_dict(), state)
 
     def diverged(epoch: int, first: int) -> Diverged:
@@ -120,9 +136,26 @@ def fit(
         )
 
     def evaluation() -> float:
-        return _seconds_to_score(measured, clean, len(clean) + len(held_out))
+        return _seconds(measure, clean, len(clean) + len(held_out or ()))
 
-    with repeatable(device), progress.training(recipe.epochs, per_epoch, evaluation):
+    rounding = torch.autocast(device.type, precision.dtype, precision.name == "bf16")
+    traced = tracing(folder, total, device) if trace else nullcontext(lambda: None)
+    with (
+        repeatable(device),
+        holding_memory(),
+        progress.training(recipe.epochs, per_epoch, evaluation),
+        traced as step_ended,
+    ):
+        network: Network = model.train()
+        if compilation.on:
+            progress.say("compiling the network: half a minute or more")
+            some = min(recipe.batch_size, n)
+            with rounding:
+                network, failed = compiled(
+                    model, seen.images[:some].permute(0, 3, 1, 2), seen.labels[:some]
+                )
+            if failed:
+                progress.say(f"it cannot be compiled and is run as it is: {failed}")
         for epoch in range(1, recipe.epochs + 1):
             model.train()
             tally = _Tally(device)
@@ -147,8 +180,8 @@ def fit(
                 rate *= factor(recipe.schedule, step, total, per_epoch)
                 optimizer.lr = rate
 
-                with torch.autocast(device.type, precision.dtype, precision.name == "bf16"):
-                    logits = model(images)
+                with rounding:
+                    logits = network(images)
                 loss = cross_entropy(
                     logits.float(), targets, weights, smoothing=recipe.loss.label_smoothing
                 )
@@ -156,11 +189,12 @@ def fit(
                 loss.backward()
                 if recipe.optim.clip:
                     nn.utils.clip_grad_norm_(model.parameters(), recipe.optim.clip)
-                optimizer.step()
+                optimizer.step(unless=loss.detach().isfinite().logical_not())
                 if average:
                     average.update(model)
                 step += 1
                 tally.add(logits, labels)
+                step_ended()
 
                 # On a CPU looking costs nothing; a GPU would have to be waited for.
                 due = bool(stop.signal) or step % LOOK_EVERY == 0 or step % per_epoch == 0
@@ -177,9 +211,9 @@ def fit(
                     raise _interrupted(stop.signal, step, epoch, folder)
 
             seconds = time.perf_counter() - epoch_started
-            clean_loss, clean_accuracy = score(measured, clean.images, clean.labels)
-            validation_loss, validation_accuracy = score(measured, held_out.images, held_out.labels)
-            if not math.isfinite(clean_loss + validation_loss):
+            clean_loss, clean_accuracy = measure(clean)
+            validation_loss, validation_accuracy = measure(held_out) if held_out else NOT_MEASURED
+            if not math.isfinite(clean_loss + (validation_loss if held_out else 0.0)):
                 raise diverged(epoch, step)
             plateau.see(validation_loss)
             row = {
@@ -197,7 +231,7 @@ def fit(
             }
             if validation_accuracy > best[0]:
                 risen_epoch = epoch
-            better = (validation_accuracy, -validation_loss) > best
+            better = held_out is None or (validation_accuracy, -validation_loss) > best
             if better:
                 best, best_epoch = (validation_accuracy, -validation_loss), epoch
             waited = epoch - risen_epoch
@@ -218,9 +252,9 @@ def fit(
                 break
 
 
-def clean_pictures(train: Split, validation: Split) -> int:
+def clean_pictures(train: Split, validation: Split | None) -> int:
     """Return how many training pictures the clean accuracy is measured on."""
-    return min(len(validation), len(train), CLEAN_AT_MOST)
+    return min(len(train if validation is None else validation), len(train), CLEAN_AT_MOST)
 
 
 @dataclass
@@ -271,13 +305,13 @@ def _sample(split: _Loaded, n: int, *, seed: int) -> _Loaded:
     return _Loaded(split.images[index], split.labels[index])
 
 
-def _seconds_to_score(model: nn.Module, split: _Loaded, n: int) -> float:
-    """How long it will take to score `n` pictures, by some of a split."""
-    images, labels = split.images[:TIMED], split.labels[:TIMED]
-    score(model, images, labels)  # the first time is slower
+def _seconds(measure: Callable[[_Loaded], object], split: _Loaded, n: int) -> float:
+    """How long it will take to measure `n` pictures, by some of a split."""
+    some = _Loaded(split.images[:TIMED], split.labels[:TIMED])
+    measure(some)  # the first time is slower
     began = time.perf_counter()
-    score(model, images, labels)
-    return (time.perf_counter() - began) * n / len(labels)
+    measure(some)
+    return (time.perf_counter() - began) * n / len(some)
 
 
 def _seed_dropout(seed: int, step: int, device: torch.device) -> None:

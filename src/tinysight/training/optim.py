@@ -11,23 +11,31 @@ from torch.optim.adamw import adamw
 from torch.optim.sgd import sgd
 
 from tinysight import recipe
+from tinysight.training.muon import muon
 
 __all__ = ["Group", "Optimiser", "optimiser"]
 
 
 @dataclass
 class Group:
-    """Parameters with one weight decay, and what is kept of each from step to step."""
+    """Parameters that are treated alike, and what is kept of each from step to step.
+
+    Attributes:
+        rule: what changes them: sgd, adam, adamw or muon.
+        scale: of the learning rate.
+    """
 
     params: list[nn.Parameter]
-    weight_decay: float
+    rule: str
+    weight_decay: float = 0.0
+    scale: float = 1.0
     first: list[Tensor | None] = field(default_factory=list)  # momentum, or mean gradient
     second: list[Tensor] = field(default_factory=list)  # mean squared gradient
     steps: list[Tensor] = field(default_factory=list)
 
 
 class Optimiser:
-    """SGD, Adam or AdamW by torch's functions, which do one fused step over all parameters.
+    """SGD, Adam or AdamW by torch's functions, which do one fused step over all parameters; Muon.
 
     `torch.optim.SGD` and its like do the same, but load torch's compiler when they are made, a
     second of every start, which nothing here needs.
@@ -38,6 +46,7 @@ class Optimiser:
 
     def __init__(self, groups: list[Group], settings: recipe.Optim) -> None:
         self.groups, self.settings, self.lr = groups, settings, settings.lr
+        self._void: Tensor | None = None
 
     def zero_grad(self) -> None:
         """Forget the gradients."""
@@ -46,15 +55,35 @@ class Optimiser:
                 parameter.grad = None
 
     @torch.no_grad()
-    def step(self) -> None:
-        """Change the parameters by their gradients, which all must have."""
+    def step(self, unless: Tensor | None = None) -> None:
+        """Change the parameters by their gradients, which all must have.
+
+        Args:
+            unless: one truth value on the device of the parameters: where it is true, nothing is
+                changed. The host does not wait for it.
+        """
+        self._void = None if unless is None else unless.float()
         for group in self.groups:
             params: list[Tensor] = [*group.params]
             grads = [p.grad for p in params if p.grad is not None]
-            if self.settings.name == "sgd":
+            if group.rule == "muon":
+                self._orthogonalise(group, params, grads)
+            elif group.rule == "sgd":
                 self._descend(group, params, grads)
             else:
                 self._adapt(group, params, grads)
+
+    def _orthogonalise(self, group: Group, params: list[Tensor], grads: list[Tensor]) -> None:
+        group.first = group.first or [torch.zeros_like(p) for p in params]
+        muon(
+            params,
+            grads,
+            [kept for kept in group.first if kept is not None],
+            lr=self.lr * group.scale,
+            momentum=self.settings.momentum,
+            nesterov=self.settings.nesterov,
+            void=self._void,
+        )
 
     def _descend(self, group: Group, params: list[Tensor], grads: list[Tensor]) -> None:
         momentum = self.settings.momentum
@@ -64,9 +93,10 @@ class Optimiser:
             grads,
             group.first,
             fused=True,
+            found_inf=self._void,
             weight_decay=group.weight_decay,
             momentum=momentum,
-            lr=self.lr,
+            lr=self.lr * group.scale,
             dampening=0.0,
             nesterov=self.settings.nesterov and momentum > 0,
             maximize=False,
@@ -78,7 +108,7 @@ class Optimiser:
             group.second = [torch.zeros_like(p) for p in params]
             group.steps = [torch.zeros((), device=p.device) for p in params]
         beta1, beta2 = self.settings.betas
-        function = adam if self.settings.name == "adam" else adamw
+        function = adam if group.rule == "adam" else adamw
         function(
             params,
             grads,
@@ -87,10 +117,11 @@ class Optimiser:
             [],
             group.steps,
             fused=True,
+            found_inf=self._void,
             amsgrad=False,
             beta1=beta1,
             beta2=beta2,
-            lr=self.lr,
+            lr=self.lr * group.scale,
             weight_decay=group.weight_decay,
             eps=self.settings.eps,
             maximize=False,
@@ -101,11 +132,20 @@ def optimiser(model: nn.Module, settings: recipe.Optim) -> Optimiser:
     """Return the optimiser over the model's trainable parameters.
 
     Weight decay is left off everything of one dimension or none (norms and biases), as in
-    Goyal et al., "Accurate, large minibatch SGD" (arXiv:1706.02677), section 5.1.
+    Goyal et al., "Accurate, large minibatch SGD" (arXiv:1706.02677), section 5.1. With muon it is
+    left off the layers that it changes too: their norm is held. The last layer and the biases are
+    changed by sgd then.
     """
     trainable = [p for p in model.parameters() if p.requires_grad]
+    layers = [p for p in trainable if p.ndim > 1]
+    apart = settings.name == "muon" or settings.lr_head is not None
+    inner, head = (layers[:-1], layers[-1:]) if apart else (layers, [])
+    vectors = [p for p in trainable if p.ndim <= 1]
+    rule = "sgd" if settings.name == "muon" else settings.name
+    decay = 0.0 if settings.name == "muon" else settings.weight_decay
     groups = [
-        Group([p for p in trainable if p.ndim > 1], settings.weight_decay),
-        Group([p for p in trainable if p.ndim <= 1], 0.0),
+        Group(inner, settings.name, decay),
+        Group(head, rule, settings.weight_decay, (settings.lr_head or settings.lr) / settings.lr),
+        Group(vectors, rule, 0.0, (settings.lr_bias or settings.lr) / settings.lr),
     ]
     return Optimiser([group for group in groups if group.params], settings)

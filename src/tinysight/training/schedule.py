@@ -16,7 +16,8 @@ def factor(settings: recipe.Schedule, step: int, total: int, per_epoch: int) -> 
     `onecycle` rises linearly from `start` to 1 at the share `peak` of the training and falls
     linearly to `end` (Smith, arXiv:1708.07120; the linear form is that of Page's ResNet-9 runs).
     The others rise linearly over `warmup` epochs; then `cosine` falls to `end` (Loshchilov and
-    Hutter, arXiv:1608.03983, one period), `constant` and `plateau` stay.
+    Hutter, arXiv:1608.03983, one period), `linear` in a straight line, `constant` and `plateau`
+    stay.
     """
     last = max(total - 1, 1)
     if settings.name == "onecycle":
@@ -27,10 +28,11 @@ def factor(settings: recipe.Schedule, step: int, total: int, per_epoch: int) -> 
     warm = settings.warmup * per_epoch
     if step < warm:
         return settings.start + (1 - settings.start) * step / warm
-    if settings.name == "cosine":
-        done = min((step - warm) / max(last - warm, 1), 1.0)
-        return settings.end + (1 - settings.end) * 0.5 * (1 + math.cos(math.pi * done))
-    return 1.0
+    if settings.name in ("constant", "plateau"):
+        return 1.0
+    done = min((step - warm) / max(last - warm, 1), 1.0)
+    left = 1 - done if settings.name == "linear" else 0.5 * (1 + math.cos(math.pi * done))
+    return settings.end + (1 - settings.end) * left
 
 
 @dataclass

@@ -1,0 +1,69 @@
+import resource
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+from tinysight.process import holding_memory, peak_memory, process_seconds
+
+glibc = pytest.mark.skipif(
+    not sys.platform.startswith("linux"), reason="only glibc gives large blocks back at once"
+)
+
+
+def test_the_peak_is_that_of_this_process() -> None:
+    assert peak_memory() > 50_000_000
+
+
+ASKED = """
+import time
+time.sleep(0.3)
+from tinysight.process import process_seconds
+with open("/proc/self/comm", "w") as name:
+    name.write("a) 1 2 (b")
+print(process_seconds())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux says when a process started")
+def test_the_seconds_of_a_process_count_from_its_start() -> None:
+    began = time.monotonic()
+    said = subprocess.run([sys.executable, "-c", ASKED], capture_output=True, text=True, check=True)
+    tick = 0.02  # the kernel's resolution, twice
+    assert 0.3 - tick < float(said.stdout) < time.monotonic() - began + tick
+
+
+def test_the_seconds_of_a_process_are_unknown_without_its_start(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delattr(time, "CLOCK_BOOTTIME", raising=False)
+    assert process_seconds() is None
+
+
+def faults(n: int) -> float:
+    """Pages mapped anew for each of `n` tensors of 64 MB that are made and dropped."""
+    for _ in range(8):  # until the heap has grown
+        torch.ones(2**26, dtype=torch.uint8)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(n):
+        torch.ones(2**26, dtype=torch.uint8)
+    return (resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before) / n
+
+
+@glibc
+def test_freed_memory_is_kept_only_while_held() -> None:
+    pages = 2**26 / resource.getpagesize()
+    with holding_memory():
+        assert faults(4) < 0.01 * pages
+    assert faults(4) > 0.01 * pages  # where huge pages are on, a page is 512
+
+
+def test_without_glibc_nothing_is_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none_here(_: object) -> None:
+        raise OSError("no such library")
+
+    monkeypatch.setattr("ctypes.CDLL", none_here)
+    with holding_memory():
+        pass

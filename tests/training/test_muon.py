@@ -1,0 +1,49 @@
+import pytest
+import torch
+
+from tinysight.training.muon import muon, orthogonal
+
+
+@pytest.mark.parametrize("shape", [(6, 40), (40, 6), (8, 8)])
+def test_singular_values_come_near_one_and_directions_stay(shape: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    matrix = torch.randn(shape, dtype=torch.float64)
+    u, s, v = torch.linalg.svd(matrix, full_matrices=False)
+    found = orthogonal(matrix)
+    left = u.T @ found @ v.T  # in the matrix's own directions
+    assert torch.allclose(left, torch.diag(left.diagonal()), atol=1e-9)
+    large = s > 0.15 * s.norm()
+    assert large.sum() > 2
+    assert ((left.diagonal()[large] > 0.6) & (left.diagonal()[large] < 1.25)).all()
+
+
+def test_it_is_the_iteration_that_the_source_writes_out() -> None:
+    """X <- a X + (b A + c A A) X with A = X X', which is done here on the Gram matrix alone."""
+    torch.manual_seed(1)
+    matrix = torch.randn(5, 30, dtype=torch.float64)
+    x = matrix / matrix.norm()
+    for _ in range(3):
+        a = x @ x.T
+        x = 3.4445 * x + (-4.7750 * a + 2.0315 * a @ a) @ x
+    torch.testing.assert_close(orthogonal(matrix), x)
+
+
+def test_no_gradient_is_no_direction() -> None:
+    assert torch.equal(orthogonal(torch.zeros(3, 7)), torch.zeros(3, 7))
+
+
+@pytest.mark.parametrize("nesterov", [True, False])
+def test_a_step_by_hand(nesterov: bool) -> None:
+    torch.manual_seed(2)
+    weight, first = torch.randn(4, 2, 3, 3), torch.randn(4, 2, 3, 3)
+    second = torch.randn(4, 2, 3, 3)
+    expected, momentum = weight.clone(), torch.zeros(4, 2, 3, 3)
+    kept = [torch.zeros(4, 2, 3, 3)]
+    for gradient in (first, second):
+        muon([weight], [gradient], kept, lr=0.1, momentum=0.6, nesterov=nesterov)
+        momentum = 0.6 * momentum + gradient
+        towards = gradient + 0.6 * momentum if nesterov else momentum
+        step = orthogonal(towards.view(4, 18)).view(4, 2, 3, 3)
+        expected = expected / expected.norm() * 2 - 0.1 * step
+        torch.testing.assert_close(weight, expected)
+    torch.testing.assert_close(kept[0], momentum)

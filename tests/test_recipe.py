@@ -368,3 +368,9 @@ def test_another_name_brings_its_own_defaults(order: int) -> None:
 def test_each_optimiser_has_a_rate_of_its_own(name: Any, lr: float) -> None:
     assert Optim(name=name).lr == lr
     assert Optim(name=name, lr=0.3).lr == 0.3
+
+
+def test_epochs_are_whole_where_they_can_be() -> None:
+    assert [repr(Recipe(epochs=n).epochs) for n in (3, 3.0, 0.4)] == ["3", "3", "0.4"]
+    assert '"epochs": 3,' in Recipe(epochs=3.0).to_json()
+    assert Recipe().override("epochs", "0.4").epochs == 0.4

@@ -1,6 +1,6 @@
 """P3's network and recipe in Keras on TensorFlow, as a user writes them. Prints JSON lines.
 
-    python keras_p3.py DATA.npz --epochs 1 --policy float32|mixed_bfloat16 --target 0.7
+python keras_p3.py DATA.npz --epochs 1 --policy float32|mixed_bfloat16 --target 0.7
 """
 
 import argparse

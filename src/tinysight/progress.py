@@ -54,18 +54,16 @@ class Progress:
         self.console.print(text, markup=False)
 
     @contextmanager
-    def training(
-        self, epochs: int, per_epoch: int, evaluation: Callable[[], float]
-    ) -> Iterator[None]:
+    def training(self, epochs: int, steps: int, evaluation: Callable[[], float]) -> Iterator[None]:
         """Show a training while entered.
 
         Args:
             epochs: how many, with an evaluation after each.
-            per_epoch: steps.
+            steps: in all of them.
             evaluation: estimates the seconds of an evaluation; called at most once, where the
                 first epoch takes long.
         """
-        self._clock = _Clock(epochs, per_epoch, evaluation)
+        self._clock = _Clock(epochs, steps, evaluation)
         self._expected, self._validation = False, ""
         self._line_at = time.perf_counter()
         if not self.console.is_terminal:
@@ -148,8 +146,8 @@ class Progress:
 class _Clock:
     """What is left of a training: its steps, and an evaluation after each epoch."""
 
-    def __init__(self, epochs: int, per_epoch: int, evaluation: Callable[[], float]) -> None:
-        self.epochs, self.total, self.evaluation = epochs, epochs * per_epoch, evaluation
+    def __init__(self, epochs: int, steps: int, evaluation: Callable[[], float]) -> None:
+        self.epochs, self.total, self.evaluation = epochs, steps, evaluation
         self.first: tuple[float, int] | None = None
         self.last = 0.0  # when the last step was shown
         self.apart = 0.0  # seconds since the first step that were none of the steps'

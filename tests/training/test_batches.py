@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from tinysight.training.batches import order, steps
+from tinysight.training.batches import order, steps, steps_in_all
 
 
 @pytest.mark.parametrize(("n", "batch_size"), [(10, 3), (10, 10), (7, 2), (100, 16), (1, 1)])
@@ -24,3 +24,10 @@ def test_the_order_is_a_function_of_seed_and_epoch_alone() -> None:
     assert first == whole(0, 1) == whole(0, 1, batch_size=16)
     assert first != whole(0, 2)
     assert first != whole(1, 1)
+
+
+@pytest.mark.parametrize(
+    ("epochs", "found"), [(1, 70), (2.5, 175), (0.1, 7), (0.001, 1), (1 / 3, 24)]
+)
+def test_steps_of_a_part_of_an_epoch(epochs: float, found: int) -> None:
+    assert steps_in_all(700, 10, epochs) == found

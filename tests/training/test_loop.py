@@ -20,6 +20,7 @@ from tinysight.evaluation.predict import probabilities, score
 from tinysight.models.restore import restore, warm_start
 from tinysight.progress import Progress
 from tinysight.recipe import Recipe
+from tinysight.reporting.gathering import gather
 from tinysight.run import RunFolder
 from tinysight.training import loop, plan, train
 from tinysight.training.loop import fit
@@ -566,3 +567,24 @@ def test_a_trace_says_where_the_time_goes(
     assert "aten::mkldnn_convolution" in (folder.path / "trace.txt").read_text()
     events = json.loads(gzip.decompress((folder.path / "trace.json.gz").read_bytes()))
     assert any("convolution_backward" in e.get("name", "") for e in events["traceEvents"])
+
+
+@pytest.mark.parametrize(
+    ("epochs", "ends", "lasted"), [(0.5, [3], 3), (1.5, [6, 9], 9), (0.01, [1], 1)]
+)
+def test_the_last_epoch_may_be_cut_short(
+    epochs: float,
+    ends: list[int],
+    lasted: int,
+    run: Runner,
+    toy: DataSet,
+    small: Recipe,
+    tmp_path: Path,
+) -> None:
+    folder = run(toy, small.override("epochs", epochs), tmp_path / "run")
+    rows = folder.metrics()
+    assert [r["step"] for r in rows] == ends
+    assert rows[-1]["learning_rate"] == 0 or lasted == 1  # one cycle, gone through to its end
+    assert folder.state("last")["stopped"] == "completed"
+    drawn = gather(folder).rates
+    assert drawn[-1][0] == pytest.approx(lasted / 6)

@@ -19,7 +19,7 @@ from tinysight.evaluation.metrics import Metrics, measure
 from tinysight.evaluation.predict import TTA, device_of, probabilities
 from tinysight.run import RunFolder, write_atomic
 
-__all__ = ["Evaluation", "evaluate", "save"]
+__all__ = ["Augmented", "Evaluation", "evaluate", "save"]
 
 CARDS = 24  # pictures a gallery
 

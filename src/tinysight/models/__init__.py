@@ -42,7 +42,7 @@ MODELS: dict[str, Builder] = {
     "speednet": speednet,
 }
 
-ADAPT_ON = 5_000  # pictures
+ADAPT_ON = 1_000  # pictures; of 32x32 pixels they have nearly a million patches
 # The plan's weights, those trained, gradients, momentum and average: 20 bytes each, 20 GB.
 MOST_PARAMETERS = 1_000_000_000
 

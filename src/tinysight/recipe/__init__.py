@@ -23,6 +23,7 @@ from tinysight.errors import RecipeError
 from tinysight.recipe.parts import (
     Augment,
     Data,
+    Epochs,
     Loss,
     Model,
     Number,
@@ -65,7 +66,9 @@ class Recipe(Part):
     name: str = Field(
         default="custom", min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
     )
-    epochs: Whole = Field(default=10, ge=1, le=100_000)
+    epochs: Epochs = Field(
+        default=10, gt=0, le=100_000, description="the last is cut short where it is no whole one"
+    )
     batch_size: Whole = Field(default=256, ge=1, le=65_536)
     seed: Whole = Field(default=0, ge=0, lt=2**63, description="of weights, order and augmentation")
     model: Model = Model()

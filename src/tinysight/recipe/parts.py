@@ -6,12 +6,21 @@ from collections.abc import Mapping
 from numbers import Integral
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, Strict, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    Strict,
+    model_validator,
+)
 from pydantic_core import CoreSchema
 
 __all__ = [
     "Augment",
     "Data",
+    "Epochs",
     "Loss",
     "Model",
     "Number",
@@ -26,6 +35,7 @@ __all__ = [
 Whole = Annotated[int, Strict()]
 Number = Annotated[float, Strict()]
 Switch = Annotated[bool, Strict()]
+Epochs = Annotated[Number, AfterValidator(lambda n: int(n) if n == int(n) else n)]
 
 # Which choices of `name` read a field that not all of them do.
 OPTIM_READERS = {

@@ -143,8 +143,9 @@ class Gathered:
         whole = all(0 < row["epoch"] <= row["step"] < math.inf for row in self.epochs)
         if not self.epochs or not whole:
             return []
-        per_epoch = round(self.epochs[0]["step"] / self.epochs[0]["epoch"])
-        done, total = int(self.epochs[-1]["step"]), per_epoch * self.recipe.epochs
+        first, epochs = self.epochs[0], self.recipe.epochs
+        per_epoch = round(first["step"] / min(first["epoch"], epochs))
+        done, total = int(self.epochs[-1]["step"]), math.ceil(round(per_epoch * epochs, 6))
 
         def rate(step: int) -> float:
             settings = self.recipe.schedule

@@ -59,7 +59,7 @@ def _or(value: float, otherwise: float) -> float:
 
 def ending(run: Gathered) -> str:
     """Say how the training ended where that is not simply its end; else return ""."""
-    done, planned = len(run.epochs), run.recipe.epochs
+    done, planned = len(run.epochs), math.ceil(run.recipe.epochs)
     stopped = run.last.get("stopped")
     if run.diverged:
         first, last = run.diverged["steps"]

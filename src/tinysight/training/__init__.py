@@ -29,7 +29,7 @@ from tinysight.models.restore import warm_start
 from tinysight.progress import Progress
 from tinysight.recipe import Recipe
 from tinysight.run import RunFolder, write_atomic
-from tinysight.training.batches import steps
+from tinysight.training.batches import steps, steps_in_all
 from tinysight.training.loop import clean_pictures, fit
 from tinysight.training.signals import StopRequest
 
@@ -67,13 +67,14 @@ class Plan:
 
     def __str__(self) -> str:
         d, r, h = self.data, self.recipe, self.data.shape
-        train, validation = self.splits
+        train, validation = len(d.train), len(d.validation)
+        if r.final:
+            train, validation = train + validation, 0
         sizes = ", ".join(f"{len(s):,} {n}" for n in SPLITS if (s := d.split(n)) is not None)
-        per_epoch = steps(len(train), r.batch_size)
+        per_epoch = steps(train, r.batch_size)
         clean = clean_pictures(train, validation)
         chosen = (
-            f"validation accuracy of {_count(len(validation), 'picture')}, "
-            f"{_within(len(validation))} (95%)"
+            f"validation accuracy of {_count(validation, 'picture')}, {_within(validation)} (95%)"
             if validation
             else "final fit on train and validation, the last weights are kept: nothing is chosen"
         )
@@ -101,7 +102,7 @@ def plan(data: DataSet, recipe: Recipe, *, device: str = "auto", compilation: st
     _check(recipe, data)
     place = choose_device(device)
     precision = choose_precision(recipe.precision, place)
-    total = recipe.epochs * steps(len(data.train), recipe.batch_size)
+    total = steps_in_all(len(data.train), recipe.batch_size, recipe.epochs)
     chosen = choose_compilation(compilation, place, total)
     mean, deviation = mean_and_deviation(data.train.images)
     model = build(
@@ -207,7 +208,7 @@ def _check_statistics(recipe: Recipe, n: int, table: Description) -> None:
             )
 
 
-def _count(n: int, thing: str) -> str:
+def _count(n: float, thing: str) -> str:
     return f"{n:,} {thing}" if n == 1 else f"{n:,} {thing}s"
 
 

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
-__all__ = ["order", "steps"]
+__all__ = ["order", "steps", "steps_in_all"]
 
 
 def steps(n: int, batch_size: int) -> int:
     """Return the number of steps of an epoch over `n` pictures."""
     return -(-n // batch_size)
+
+
+def steps_in_all(n: int, batch_size: int, epochs: float) -> int:
+    """Return the number of steps of a training, of which the last epoch may be cut short."""
+    return math.ceil(round(epochs * steps(n, batch_size), 6))  # 0.1 * 70 is a little over 7
 
 
 def order(n: int, batch_size: int, *, seed: int, epoch: int) -> list[Tensor]:

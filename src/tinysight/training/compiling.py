@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 import torch
 from torch import Tensor, nn
@@ -13,8 +14,14 @@ __all__ = ["Network", "compiled"]
 Network = Callable[[Tensor], Tensor]  # from pictures, n c h w, to logits, n k
 
 
-def compiled(model: nn.Module, images: Tensor, labels: Tensor) -> tuple[Network, str | None]:
-    """Return `model` compiled, and None; or `model` itself and why it could not be compiled.
+def compiled(
+    model: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    rounding: AbstractContextManager[object],
+    say: Callable[[str], None],
+) -> Network:
+    """Return `model` compiled; or, where that fails, the model itself, and say why.
 
     It is tried on one step, whose traces in the model are undone: what is compiled is compiled
     now, and not in the middle of the training. Weights and statistics are shared.
@@ -22,15 +29,21 @@ def compiled(model: nn.Module, images: Tensor, labels: Tensor) -> tuple[Network,
     Args:
         model: in training mode.
         images: a batch as the training will have it; labels: theirs.
+        rounding: what the training computes under.
+        say: shows a line to the user.
     """
+    say("compiling the network: half a minute or more")
     before = {name: value.clone() for name, value in model.state_dict().items()}
     found: Network = model
-    said = None
     try:
-        found = torch.compile(model)  # loads the compiler, which takes a second
-        F.cross_entropy(found(images).float(), labels).backward()
-    except Exception as error:  # whatever a compiler may lack, the model can do
-        found, said = model, f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
+        made = torch.compile(model)  # loads the compiler, which takes a second
+        with rounding:
+            logits = made(images)
+        F.cross_entropy(logits.float(), labels).backward()
+        found = made
+    except Exception as error:  # whatever a compiler may lack, the model can do without
+        first = str(error).strip().partition("\n")[0]
+        say(f"it cannot be compiled and is run as it is: {type(error).__name__}: {first}")
     model.zero_grad()
     model.load_state_dict(before)
-    return found, said
+    return found

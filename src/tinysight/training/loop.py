@@ -23,7 +23,7 @@ from tinysight.progress import Progress, span
 from tinysight.recipe import Recipe
 from tinysight.run import RunFolder
 from tinysight.training.averaging import Average
-from tinysight.training.batches import order, steps
+from tinysight.training.batches import order, steps, steps_in_all
 from tinysight.training.compiling import Network, compiled
 from tinysight.training.loss import class_weights, cross_entropy
 from tinysight.training.optim import optimiser
@@ -75,7 +75,6 @@ def fit(
         classes: how many there are, k.
         mean: the train split's mean a channel, as a fraction; it fills what is erased.
         stop: entered; where it was asked before, the training ends after its first step.
-
         trace: see `tracing`.
 
     Raises:
@@ -88,7 +87,7 @@ def fit(
     weights = class_weights(recipe.loss, train.counts(classes), device)
     seen = _on(train, device)
     held_out = _on(validation, device) if validation else None
-    clean = _sample(seen, clean_pictures(train, validation), seed=recipe.seed)
+    clean = _sample(seen, clean_pictures(n, len(held_out or ())), seed=recipe.seed)
 
     model = model.to(device)
     average = Average(model, recipe.ema) if recipe.ema else None
@@ -97,7 +96,7 @@ def fit(
     plateau = Plateau(recipe.schedule)
     mixing = recipe.augment.mixup > 0 or recipe.augment.cutmix > 0
     per_epoch = steps(n, recipe.batch_size)
-    total = per_epoch * recipe.epochs
+    total = steps_in_all(n, recipe.batch_size, recipe.epochs)
     step = looked = best_epoch = risen_epoch = 0
     shown = started
     best = (-1.0, -math.inf)
@@ -143,25 +142,22 @@ def fit(
     with (
         repeatable(device),
         holding_memory(),
-        progress.training(recipe.epochs, per_epoch, evaluation),
+        progress.training(math.ceil(recipe.epochs), total, evaluation),
         traced as step_ended,
     ):
         network: Network = model.train()
         if compilation.on:
-            progress.say("compiling the network: half a minute or more")
-            some = min(recipe.batch_size, n)
-            with rounding:
-                network, failed = compiled(
-                    model, seen.images[:some].permute(0, 3, 1, 2), seen.labels[:some]
-                )
-            if failed:
-                progress.say(f"it cannot be compiled and is run as it is: {failed}")
-        for epoch in range(1, recipe.epochs + 1):
+            some = slice(min(recipe.batch_size, n))
+            pictures = seen.images[some].permute(0, 3, 1, 2)
+            network = compiled(model, pictures, seen.labels[some], rounding, progress.say)
+
+        for epoch in range(1, math.ceil(recipe.epochs) + 1):
             model.train()
             tally = _Tally(device)
             epoch_started = time.perf_counter()
 
-            for index in order(n, recipe.batch_size, seed=recipe.seed, epoch=epoch):
+            batches = order(n, recipe.batch_size, seed=recipe.seed, epoch=epoch)
+            for index in batches[: total - step]:
                 _seed_dropout(recipe.seed, step, device)
                 at = index.to(device)
                 labels = seen.labels[at]
@@ -198,6 +194,7 @@ def fit(
 
                 # On a CPU looking costs nothing; a GPU would have to be waited for.
                 due = bool(stop.signal) or step % LOOK_EVERY == 0 or step % per_epoch == 0
+                due = due or step == total
                 if due or device.type == "cpu":
                     if not tally.finite():
                         raise diverged(epoch, looked + 1)
@@ -226,7 +223,7 @@ def fit(
                 "train_accuracy_clean": clean_accuracy,
                 "validation_loss": validation_loss,
                 "validation_accuracy": validation_accuracy,
-                "pictures_per_second": n / seconds,
+                "pictures_per_second": tally.n / seconds,
                 "seconds": time.perf_counter() - started,
             }
             if validation_accuracy > best[0]:
@@ -236,7 +233,7 @@ def fit(
                 best, best_epoch = (validation_accuracy, -validation_loss), epoch
             waited = epoch - risen_epoch
             early = recipe.patience is not None and waited >= recipe.patience
-            stopped = "completed" if epoch == recipe.epochs else "early" if early else None
+            stopped = "completed" if step == total else "early" if early else None
             if stop.signal and not stopped:
                 stopped = "interrupted"
             folder.append_metrics(row)
@@ -244,7 +241,7 @@ def fit(
             progress.epoch(row, better=better)
             if stop.signal:
                 raise _interrupted(stop.signal, step, epoch, folder)
-            if early and epoch < recipe.epochs:
+            if early and step < total:
                 progress.say(
                     f"stopped early: no better validation accuracy in {waited} epochs; "
                     f"the best is epoch {best_epoch}"
@@ -252,9 +249,12 @@ def fit(
                 break
 
 
-def clean_pictures(train: Split, validation: Split | None) -> int:
-    """Return how many training pictures the clean accuracy is measured on."""
-    return min(len(train if validation is None else validation), len(train), CLEAN_AT_MOST)
+def clean_pictures(train: int, validation: int) -> int:
+    """Return on how many of `train` pictures the clean accuracy is measured.
+
+    As many as are held out for validation, so that the two are equally sure; 0 are in a final fit.
+    """
+    return min(validation or train, train, CLEAN_AT_MOST)
 
 
 @dataclass

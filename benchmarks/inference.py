@@ -1,0 +1,68 @@
+"""Pictures a second of a trained network at batch 1 and 256, beside PyTorch and Keras's predict.
+
+    scripts/bench inference -n 3
+
+P3's network with random weights on random pictures, from uint8 to probabilities, in fp32.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from pathlib import Path
+
+import torch
+from trials import in_turns, machine, peer, spread
+
+from tinysight.evaluation import predict
+from tinysight.models import build
+from tinysight.recipe import Model
+
+PICTURES, PASSES = {1: 640, 256: 5120}, 5
+
+
+def own(batch: int) -> dict[str, float]:
+    model = build(Model(name="p3"), (32, 32, 3), 10, mean=[0.5] * 3, deviation=[0.25] * 3, seed=0)
+    generator = torch.Generator().manual_seed(0)
+    shape = (PICTURES[batch], 32, 32, 3)
+    pictures = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
+    taken = []
+    for _ in range(PASSES + 1):
+        began = time.perf_counter()
+        if batch == 1:
+            for picture in pictures.split(1):
+                predict.probabilities(model, picture)
+        else:
+            predict.probabilities(model, pictures)
+        taken.append(time.perf_counter() - began)
+    return {"rate": PICTURES[batch] / statistics.median(taken[1:])}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("-n", type=int, default=3)
+    parser.add_argument("--record", type=Path, help="JSON lines of every turn go here")
+    asked = parser.parse_args()
+    print(f"n={asked.n}, median [least, most]; {machine()}\n")
+    print("| batch | | pictures/s | Tinysight is |\n|---|---|---|---|")
+    for batch, pictures in PICTURES.items():
+        words = ("--batch", str(batch), "--pictures", str(pictures))
+        found = in_turns(
+            {
+                "Tinysight": lambda _, b=batch: own(b),
+                "PyTorch, eager": lambda _, w=words: peer("infer.py", "torch", *w)[0],
+                "Keras, predict": lambda _, w=words: peer("infer.py", "keras", *w)[0],
+            },
+            asked.n,
+            asked.record,
+        )
+        for name, turns in found.items():
+            ratio = statistics.median(
+                a["rate"] / b["rate"] for a, b in zip(found["Tinysight"], turns, strict=True)
+            )
+            print(f"| {batch} | {name} | {spread([t['rate'] for t in turns])} | {ratio:.1f}x |")
+
+
+if __name__ == "__main__":
+    main()

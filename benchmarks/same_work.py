@@ -1,0 +1,85 @@
+"""Pictures a second of the same network, batch and data: Tinysight beside Keras and PyTorch.
+
+    scripts/bench same_work ../shared/data/cifar10 -n 3
+
+P3's network, batches of 128, Adam at 0.001, one epoch over the 50,000 training pictures, test
+accuracy after it. Every contestant is a process of its own and they take turns. The rate of
+Tinysight is that of the whole epoch; that of a peer is of its median step, so that neither its
+start nor its compilation counts against it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from trials import in_turns, machine, official, ours, peer, spread
+
+from tinysight.evaluation.intervals import wilson
+from tinysight.recipe import Model, Optim, Recipe, Schedule
+
+BATCH = 128
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data")
+    parser.add_argument("-n", type=int, default=3)
+    parser.add_argument("--record", type=Path, help="JSON lines of every turn go here")
+    asked = parser.parse_args()
+    recipe = Recipe(
+        name="same-work",
+        epochs=1,
+        batch_size=BATCH,
+        model=Model(name="p3"),
+        optim=Optim(name="adam", lr=1e-3, weight_decay=0.0),
+        schedule=Schedule(name="constant"),
+        final=True,
+    )
+    with tempfile.TemporaryDirectory() as scratch:
+        file = Path(scratch) / "recipe.json"
+        file.write_text(recipe.to_json())
+        pictures = official(asked.data, Path(scratch) / "pictures.npz")
+
+        def trained(turn: int, *words: str) -> dict[str, Any]:
+            found = ours(
+                asked.data, "--recipe", str(file), "--evaluate-test", f"seed={turn}", *words
+            )
+            return {"rate": found["rate"], "accuracy": found["test"]["value"]}
+
+        def peers(turn: int, script: str, *words: str) -> dict[str, Any]:
+            (found,) = peer(script, pictures, "--seed", str(turn), *words)
+            rate = BATCH / found["step_seconds"]
+            return {"rate": rate, "accuracy": found["test_accuracy"], **found}
+
+        contestants = {
+            "Tinysight": lambda turn: trained(turn),
+            "Tinysight, fp32": lambda turn: trained(turn, "precision=fp32"),
+            "Keras on TensorFlow": lambda turn: peers(turn, "keras_p3.py"),
+            "Keras, mixed_bfloat16": lambda turn: peers(
+                turn, "keras_p3.py", "--policy", "mixed_bfloat16"
+            ),
+            "PyTorch, plain": lambda turn: peers(turn, "torch_loop.py"),
+            "PyTorch, tuned": lambda turn: peers(turn, "torch_loop.py", "--tuned"),
+        }
+        found = in_turns(contestants, asked.n, asked.record)
+    print(f"n={asked.n}, median [least, most]; {machine()}\n")
+    print("| | pictures/s | Tinysight is | Tinysight, fp32, is | test accuracy after an epoch |")
+    print("|---|---|---|---|---|")
+    for name, turns in found.items():
+        ratios = [
+            statistics.median(a["rate"] / b["rate"] for a, b in zip(found[us], turns, strict=True))
+            for us in ("Tinysight", "Tinysight, fp32")
+        ]
+        accuracy = wilson(round(10_000 * statistics.mean(t["accuracy"] for t in turns)), 10_000)
+        print(
+            f"| {name} | {spread([t['rate'] for t in turns])} | {ratios[0]:.2f}x | "
+            f"{ratios[1]:.2f}x | {accuracy.value:.1%} (mean) |"
+        )
+
+
+if __name__ == "__main__":
+    main()

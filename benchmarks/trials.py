@@ -1,0 +1,108 @@
+"""Commands tried in turns, and what they say in JSON lines; shared by the benchmarks here."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+PEERS = HERE.parent / ".venv-peers" / "bin" / "python"
+
+
+def said(words: Sequence[str]) -> list[dict[str, Any]]:
+    """Run a command and return the JSON objects among its lines."""
+    ended = subprocess.run(words, capture_output=True, text=True, check=False)
+    if ended.returncode:
+        sys.exit(f"{' '.join(words)}\n{ended.stderr[-3000:]}")
+    lines = [line for line in ended.stdout.splitlines() if line.startswith("{")]
+    return [json.loads(line) for line in lines]
+
+
+def peer(script: str, *words: str) -> list[dict[str, Any]]:
+    """Run a script of peers/ in the peers' environment, which scripts/bench makes."""
+    if not PEERS.exists():
+        sys.exit(f"{PEERS} is not there; make it with: scripts/bench")
+    return said([str(PEERS), str(HERE / "peers" / script), *words])
+
+
+def ours(data: str, *words: str) -> dict[str, Any]:
+    """Train by the command line; return seconds to the saved model, accuracy and metrics."""
+    with tempfile.TemporaryDirectory() as scratch:
+        out = Path(scratch) / "run"
+        command = [sys.executable, "-m", "tinysight", "train", data, "--out", str(out), "-q"]
+        subprocess.run([*command, *words], check=True, stdout=subprocess.DEVNULL)
+        state = json.loads((out / "checkpoints" / "best.json").read_text())["state"]
+        rows = (out / "metrics.csv").read_text().splitlines()
+        found = {
+            "seconds": state["seconds_process"],
+            "rate": float(rows[-1].split(",")[rows[0].split(",").index("pictures_per_second")]),
+        }
+        tested = out / "evaluation" / "test" / "metrics.json"
+        if tested.exists():
+            values = json.loads(tested.read_text())
+            found["test"] = values["metrics"]["top1"]
+            found["tta"] = values["augmented"] and values["augmented"]["top1"]
+        return found
+
+
+def in_turns(
+    contestants: dict[str, Callable[[int], dict[str, Any]]], rounds: int, record: Path | None
+) -> dict[str, list[dict[str, Any]]]:
+    """Let each have its turn in every round; print what each says, and keep it as JSON lines."""
+    found: dict[str, list[dict[str, Any]]] = {name: [] for name in contestants}
+    for turn in range(rounds):
+        for name, run in contestants.items():
+            found[name].append(run(turn))
+            line = json.dumps({"name": name, "round": turn, **found[name][-1]})
+            print(line, file=sys.stderr, flush=True)
+            if record:
+                with record.open("a", encoding="utf-8") as file:
+                    file.write(line + "\n")
+    return found
+
+
+def spread(values: Sequence[float], form: str = "{:,.0f}") -> str:
+    """Return the median with the least and the most of some values."""
+    middle, low, high = (form.format(f(values)) for f in (statistics.median, min, max))
+    return f"{middle} [{low}, {high}]"
+
+
+def machine() -> str:
+    """Return what the figures were measured on."""
+    import torch
+
+    from tinysight.machine import choose_device, choose_precision
+
+    precision = choose_precision("auto", choose_device("cpu"))
+    return (
+        f"{os.cpu_count()} cores, {platform.machine()}, {precision.why}; Python "
+        f"{platform.python_version()}, torch {torch.__version__}"
+    )
+
+
+def official(data: str, target: Path) -> str:
+    """Write a data set as peers read it: the 50,000 and the 10,000 pictures in one .npz."""
+    import numpy as np
+
+    import tinysight
+
+    read = tinysight.load_data(data)
+    if read.test is None:
+        sys.exit(f"{data} has no test split")
+    train = read.train.joined(read.validation)
+    np.savez(
+        target,
+        x_train=train.images.numpy(),
+        y_train=train.labels.numpy(),
+        x_test=read.test.images.numpy(),
+        y_test=read.test.labels.numpy(),
+    )
+    return str(target)

@@ -118,7 +118,6 @@ def build(
     return model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
 
-@torch.no_grad()
 def adapt(model: Classifier, images: Tensor) -> None:
     """Set the layers that are not trained but follow from the pictures: those of `Whiten`.
 

@@ -133,7 +133,7 @@ class Whiten(nn.Conv2d):
     both signs. Source: Page, "How to train your ResNet" (2018), part 8; the negated half is that
     of hlb-CIFAR10 (T. Balsam, 2023).
 
-    Until `adapt` has seen pictures the filters are the patch's pixels themselves.
+    Until `adapt` has seen pictures the filters are random.
     """
 
     MOST = 24  # filters before they are doubled; a patch of 2x2 pixels in colour has 12 values
@@ -143,18 +143,15 @@ class Whiten(nn.Conv2d):
         self.kept = min(channels * side * side, self.MOST)
         super().__init__(channels, 2 * self.kept, side, stride, bias=False)
         self.weight.requires_grad_(False)
-        self._set(torch.eye(channels * side * side)[: self.kept])
 
+    @torch.no_grad()
     def adapt(self, images: Tensor) -> None:
         """Set the filters by normalised pictures, n c h w float32; some thousand are enough."""
         patches = F.unfold(images, self.kernel_size, stride=self.stride)  # n (c side side) places
         flat = patches.transpose(1, 2).flatten(0, 1).double()
         values, vectors = torch.linalg.eigh(flat.T @ flat / len(flat))
         scaled = vectors.T / (values.clamp_min(0)[:, None] + self.EPSILON).sqrt()
-        self._set(scaled.flip(0)[: self.kept])
-
-    @torch.no_grad()
-    def _set(self, rows: Tensor) -> None:
+        rows = scaled.flip(0)[: self.kept]
         self.weight.copy_(torch.cat([rows, -rows]).view_as(self.weight))
 
 

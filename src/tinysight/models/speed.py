@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Literal
 
@@ -45,7 +46,8 @@ def speednet(
         parts[f"group{number}"] = _group(inside, outside, pool=pool, deep=depth == 3)
         inside = outside
     head = nn.Linear(inside, classes, bias=False)
-    nn.init.normal_(head.weight, std=1 / inside)
+    bound = math.sqrt(3) / inside  # of deviation 1 / inside, so that logits start small
+    nn.init.uniform_(head.weight, -bound, bound)
     net = named(**parts, pool=GlobalMax(), flatten=nn.Flatten(), head=head)
     said = f"whitens patches {side} pixels wide, stride {stride}"
     reached = ", ".join(_sizes([(n - side) // stride + 1 for n in shape[:2]], pools))

@@ -86,7 +86,7 @@ def test_help_names_every_verb(cli: Cli) -> None:
         (["train", "digits", "lerning_rate=3"], 2, "did you mean 'optim.lr'"),
         (["train", "digits", "optim.lr=nan"], 2, "optim.lr must be a finite number"),
         (["train", "digits", "epochs"], 2, "expected FIELD=VALUE, got 'epochs'"),
-        (["train", "digits", "epochs=0"], 2, "epochs must be greater than or equal to 1"),
+        (["train", "digits", "epochs=0"], 2, "epochs must be greater than 0, got 0"),
         (
             ["train", "digits", "batch_size=99999"],
             2,

@@ -50,7 +50,7 @@ def train(progress: Progress, clock: list[float], seconds: float, evaluation: fl
         clock[0] += 7
         return 30.0
 
-    with progress.training(2, 5, estimate):
+    with progress.training(2, 10, estimate):
         for step in range(1, 11):
             clock[0] += seconds
             progress.step(step, 1 + (step > 5), 2.0 / step, 0.1 * step, 640.0)
@@ -105,7 +105,7 @@ def test_no_line_is_longer_than_a_terminal(clock: list[float]) -> None:
         "pictures_per_second": 99_999,
         "seconds": 3599,
     }
-    with progress.training(300, 33, lambda: 0.0):
+    with progress.training(300, 9900, lambda: 0.0):
         for step in range(3):
             clock[0] += 40
             progress.step(9_600 + 100 * step, 300, 2.3e16, 0.999, 99_999)

@@ -48,6 +48,11 @@ def test_rates_follow_the_batch() -> None:
     assert (small.optim.lr_head, small.optim.lr_bias) == (0.01 / 4, 26 / 4)
 
 
+def test_the_last_layer_s_rate_grows_with_the_classes() -> None:
+    rates = [RECIPES["quick"](Facts(classes=k)).optim.lr_head for k in (2, 10, 100)]
+    assert rates == [0.01, 0.01, 0.1]
+
+
 @pytest.mark.parametrize("name", ["quick", "linear"])
 @pytest.mark.parametrize("n", [4, 10, 17])
 def test_a_handful_of_pictures_is_trained_on(

@@ -51,7 +51,7 @@ def taken(
 def fitted(recipe: str | Path | Recipe, data: DataSet, overrides: Mapping[str, Any]) -> Recipe:
     """Return the recipe for this data set, which is read."""
     own = {k: v for k, v in overrides.items() if not k.startswith("data.")}
-    found = _adapt(recipe, Facts(pictures=len(data.train), mirror=data.mirror), own)
+    found = _adapt(recipe, Facts(len(data.train), len(data.classes), data.mirror), own)
     return found.model_copy(update={"data": data.settings})
 
 

@@ -45,10 +45,12 @@ class Facts:
 
     Attributes:
         pictures: in the training split.
+        classes: how many there are.
         mirror: whether a left-right mirrored picture keeps its class, as digits do not.
     """
 
     pictures: int = 45_000
+    classes: int = 10
     mirror: bool = True
 
 

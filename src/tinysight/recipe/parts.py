@@ -12,6 +12,7 @@ from pydantic import (
     ConfigDict,
     Field,
     GetJsonSchemaHandler,
+    PlainSerializer,
     Strict,
     model_validator,
 )
@@ -35,7 +36,11 @@ __all__ = [
 Whole = Annotated[int, Strict()]
 Number = Annotated[float, Strict()]
 Switch = Annotated[bool, Strict()]
-Epochs = Annotated[Number, AfterValidator(lambda n: int(n) if n == int(n) else n)]
+Epochs = Annotated[
+    Number,
+    AfterValidator(lambda n: int(n) if n == int(n) else n),
+    PlainSerializer(lambda n: n),  # a whole number as one
+]
 
 # Which choices of `name` read a field that not all of them do.
 OPTIM_READERS = {

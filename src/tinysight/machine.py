@@ -36,7 +36,7 @@ __all__ = [
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 COMPILE = ("auto", "on", "off")
-COMPILE_FROM = 3_000  # steps
+COMPILE_FROM = 3_000  # steps on a GPU; a guess, none could be measured
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -122,8 +122,8 @@ class Compilation:
 def choose_compilation(asked: str, device: torch.device, steps: int) -> Compilation:
     """Return whether to compile for a training of so many steps; `asked` wins if it can.
 
-    Compiling takes from half a minute to several. On a CPU it brought nothing: see
-    docs/performance.md. On a GPU it saves part of every step, which a long training repays.
+    On a CPU the compiled steps were no faster, after half a minute of compiling: see
+    docs/experiments.md. On a GPU nothing was measured: a long training is thought to repay it.
 
     Raises:
         UsageError: `asked` is not one of COMPILE, or asks for it where there is no compiler.

@@ -139,8 +139,9 @@ def layers(found: Description) -> None:
 def evaluation(found: Evaluation) -> None:
     """Print an evaluation: the whole, each class, the means."""
     metrics = found.metrics
-    for line in str(found).split("; "):
-        print(line)
+    print(f"{found.split} accuracy {metrics.top1}{', single view' if found.augmented else ''}")
+    if found.augmented:
+        print(found.augmented)
     if metrics.top5:
         print(f"top-5 accuracy {metrics.top5}")
     rows = [

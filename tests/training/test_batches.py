@@ -30,4 +30,4 @@ def test_the_order_is_a_function_of_seed_and_epoch_alone() -> None:
     ("epochs", "found"), [(1, 70), (2.5, 175), (0.1, 7), (0.001, 1), (1 / 3, 24)]
 )
 def test_steps_of_a_part_of_an_epoch(epochs: float, found: int) -> None:
-    assert steps_in_all(700, 10, epochs) == found
+    assert steps_in_all(steps(700, 10), epochs) == found

@@ -13,7 +13,7 @@ def best(facts: Facts) -> Recipe:
 
     Source: airbench96 by K. Jordan (arXiv:2404.00498, section 4): its network, rates, alternating
         flip, crop and cutout.
-    For: the best single model, on a GPU; half a day on two cores.
+    For: the best single model, on a GPU.
     Expected: not yet run.
     Record: `tinysight train cifar10 --recipe best final=true --evaluate-test --tta mirror+shift`.
         Not yet run. Differences from the source: a moving average of the weights in place of

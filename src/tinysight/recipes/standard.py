@@ -14,7 +14,7 @@ def standard(facts: Facts) -> Recipe:
     Source: He et al. (2016) with a stem of 3x3 and stride 1; training as in DeVries and Taylor,
         "Cutout" (arXiv:1708.04552), section 4.1, without cutout: published mean of 5 runs 95.28 %
         on CIFAR-10, 77.54 % on CIFAR-100.
-    For: a baseline that others have too, on a GPU; days on two cores.
+    For: a baseline that others have too, on a GPU.
     Expected: not yet run.
     Record: `tinysight train DATA --recipe standard --evaluate-test`. Not yet run. Differences from
         the source: a cosine where it has three steps of 0.2, 45,000 of the 50,000 pictures.

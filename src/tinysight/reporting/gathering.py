@@ -17,6 +17,7 @@ from tinysight.evaluation.metrics import Metrics
 from tinysight.evaluation.result import Augmented
 from tinysight.recipe import Recipe
 from tinysight.run import RunFolder
+from tinysight.training.batches import steps_in_all
 from tinysight.training.schedule import factor
 
 __all__ = ["Evaluated", "Gathered", "gather"]
@@ -145,7 +146,7 @@ class Gathered:
             return []
         first, epochs = self.epochs[0], self.recipe.epochs
         per_epoch = round(first["step"] / min(first["epoch"], epochs))
-        done, total = int(self.epochs[-1]["step"]), math.ceil(round(per_epoch * epochs, 6))
+        done, total = int(self.epochs[-1]["step"]), steps_in_all(per_epoch, epochs)
 
         def rate(step: int) -> float:
             settings = self.recipe.schedule

@@ -102,7 +102,7 @@ def plan(data: DataSet, recipe: Recipe, *, device: str = "auto", compilation: st
     _check(recipe, data)
     place = choose_device(device)
     precision = choose_precision(recipe.precision, place)
-    total = steps_in_all(len(data.train), recipe.batch_size, recipe.epochs)
+    total = steps_in_all(steps(len(data.train), recipe.batch_size), recipe.epochs)
     chosen = choose_compilation(compilation, place, total)
     mean, deviation = mean_and_deviation(data.train.images)
     model = build(

@@ -96,7 +96,7 @@ def fit(
     plateau = Plateau(recipe.schedule)
     mixing = recipe.augment.mixup > 0 or recipe.augment.cutmix > 0
     per_epoch = steps(n, recipe.batch_size)
-    total = steps_in_all(n, recipe.batch_size, recipe.epochs)
+    total = steps_in_all(per_epoch, recipe.epochs)
     step = looked = best_epoch = risen_epoch = 0
     shown = started
     best = (-1.0, -math.inf)
@@ -193,8 +193,8 @@ def fit(
                 step_ended()
 
                 # On a CPU looking costs nothing; a GPU would have to be waited for.
-                due = bool(stop.signal) or step % LOOK_EVERY == 0 or step % per_epoch == 0
-                due = due or step == total
+                due = bool(stop.signal) or step % LOOK_EVERY == 0
+                due = due or step % per_epoch == 0 or step == total
                 if due or device.type == "cpu":
                     if not tally.finite():
                         raise diverged(epoch, looked + 1)

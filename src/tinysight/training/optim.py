@@ -46,7 +46,6 @@ class Optimiser:
 
     def __init__(self, groups: list[Group], settings: recipe.Optim) -> None:
         self.groups, self.settings, self.lr = groups, settings, settings.lr
-        self._void: Tensor | None = None
 
     def zero_grad(self) -> None:
         """Forget the gradients."""
@@ -62,18 +61,20 @@ class Optimiser:
             unless: one truth value on the device of the parameters: where it is true, nothing is
                 changed. The host does not wait for it.
         """
-        self._void = None if unless is None else unless.float()
+        void = None if unless is None else unless.float()
         for group in self.groups:
             params: list[Tensor] = [*group.params]
             grads = [p.grad for p in params if p.grad is not None]
             if group.rule == "muon":
-                self._orthogonalise(group, params, grads)
+                self._orthogonalise(group, params, grads, void)
             elif group.rule == "sgd":
-                self._descend(group, params, grads)
+                self._descend(group, params, grads, void)
             else:
-                self._adapt(group, params, grads)
+                self._adapt(group, params, grads, void)
 
-    def _orthogonalise(self, group: Group, params: list[Tensor], grads: list[Tensor]) -> None:
+    def _orthogonalise(
+        self, group: Group, params: list[Tensor], grads: list[Tensor], void: Tensor | None
+    ) -> None:
         group.first = group.first or [torch.zeros_like(p) for p in params]
         muon(
             params,
@@ -82,10 +83,12 @@ class Optimiser:
             lr=self.lr * group.scale,
             momentum=self.settings.momentum,
             nesterov=self.settings.nesterov,
-            void=self._void,
+            void=void,
         )
 
-    def _descend(self, group: Group, params: list[Tensor], grads: list[Tensor]) -> None:
+    def _descend(
+        self, group: Group, params: list[Tensor], grads: list[Tensor], void: Tensor | None
+    ) -> None:
         momentum = self.settings.momentum
         group.first = group.first or [None] * len(params)
         sgd(
@@ -93,7 +96,7 @@ class Optimiser:
             grads,
             group.first,
             fused=True,
-            found_inf=self._void,
+            found_inf=void,
             weight_decay=group.weight_decay,
             momentum=momentum,
             lr=self.lr * group.scale,
@@ -102,7 +105,9 @@ class Optimiser:
             maximize=False,
         )
 
-    def _adapt(self, group: Group, params: list[Tensor], grads: list[Tensor]) -> None:
+    def _adapt(
+        self, group: Group, params: list[Tensor], grads: list[Tensor], void: Tensor | None
+    ) -> None:
         if not group.steps:
             group.first = [torch.zeros_like(p) for p in params]
             group.second = [torch.zeros_like(p) for p in params]
@@ -117,7 +122,7 @@ class Optimiser:
             [],
             group.steps,
             fused=True,
-            found_inf=self._void,
+            found_inf=void,
             amsgrad=False,
             beta1=beta1,
             beta2=beta2,

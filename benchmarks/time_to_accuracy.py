@@ -1,10 +1,11 @@
 """Seconds from the start of the process to a saved model of some test accuracy.
 
-    scripts/bench time_to_accuracy ../shared/data/cifar10 --targets 70=1 80=2 --peers keras
+    scripts/bench time_to_accuracy ../shared/data/cifar10 --targets 70=0.4 94=8 --peers keras
 
-One recipe, `quick`, in which only `epochs` differs: TARGET=EPOCHS, found on validation before.
-Keras trains P3's network by P3's own recipe, PyTorch a plain ResNet-18, and both look at the test
-accuracy after every epoch and stop where they reach the target, as the source projects do.
+One recipe, `fast` as a final fit, in which only `epochs` differs: TARGET=EPOCHS, found on
+validation before; several views from 94 % on, and said so. Keras trains P3's network by P3's own
+recipe, PyTorch a plain ResNet-18: both look at the test accuracy after every epoch, which they may
+stop by, as the source projects do, and go on to the highest target or `--most` epochs.
 """
 
 from __future__ import annotations
@@ -23,53 +24,66 @@ PEERS = {
 }
 
 
+SEVERAL_FROM = 94  # per cent: the accuracy that counts is that of several views
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data")
     parser.add_argument("-n", type=int, default=3)
-    parser.add_argument("--targets", nargs="+", default=["70=1"])
-    parser.add_argument("--recipe", default="quick")
+    parser.add_argument("--targets", nargs="+", required=True, metavar="TARGET=EPOCHS")
+    parser.add_argument("--recipe", default="fast")
     parser.add_argument("--peers", nargs="*", choices=PEERS, default=["keras"])
     parser.add_argument("--most", type=int, default=20, help="epochs that a peer gets")
     parser.add_argument("--record", type=Path, help="JSON lines of every turn go here")
     asked = parser.parse_args()
-    targets = {int(t): int(e) for t, _, e in (word.partition("=") for word in asked.targets)}
+    targets = {int(t): e for t, _, e in (word.partition("=") for word in asked.targets)}
     with tempfile.TemporaryDirectory() as scratch:
         pictures = official(asked.data, Path(scratch) / "pictures.npz")
 
-        def trained(turn: int, epochs: int) -> dict[str, Any]:
-            words = ("--recipe", asked.recipe, f"epochs={epochs}", f"seed={turn}")
-            found = ours(asked.data, *words, "--evaluate-test")
-            return {"seconds": found["seconds"], "accuracy": found["test"]["value"]}
+        def trained(turn: int) -> dict[str, Any]:
+            """Train anew for every target; how soon, and how good."""
+            reached = {}
+            for target, epochs in targets.items():
+                fields = ("final=true", f"epochs={epochs}", f"seed={turn}")
+                words = ("--recipe", asked.recipe, *fields, "--evaluate-test")
+                found = ours(asked.data, *words, "--tta", "mirror+shift")
+                kind = "tta" if target >= SEVERAL_FROM else "test"
+                reached[target] = (found["seconds"], found[kind]["value"])
+            return {"reached": reached}
 
-        def reached(turn: int, script: str, words: tuple[str, ...], target: int) -> dict[str, Any]:
-            most = ("--epochs", str(asked.most), "--target", str(target / 100))
-            last = peer(script, pictures, *most, "--seed", str(turn), *words)[-1]
-            return {
-                "seconds": last["since_start"],
-                "accuracy": last["test_accuracy"],
-                "epochs": last["epoch"],
-            }
+        def watched(turn: int, script: str, words: tuple[str, ...]) -> dict[str, Any]:
+            """Train once, looking after every epoch; the first of them that reached a target."""
+            most = ("--epochs", str(asked.most), "--target", str(max(targets) / 100))
+            epochs = peer(script, pictures, *most, "--seed", str(turn), *words)
+            reached = {}
+            for target in targets:
+                enough = (e for e in epochs if 100 * e["test_accuracy"] >= target)
+                last = next(enough, epochs[-1])
+                reached[target] = (last["since_start"], last["test_accuracy"])
+            return {"reached": reached, "accuracies": [e["test_accuracy"] for e in epochs]}
 
-        def contestants(target: int, epochs: int) -> dict[str, Any]:
-            found = {f"Tinysight, `{asked.recipe}`": lambda turn: trained(turn, epochs)}
-            for name, script, words in (PEERS[p] for p in asked.peers):
-                found[name] = lambda turn, s=script, w=words: reached(turn, s, w, target)
-            return found
-
-        print(f"n={asked.n}, median [least, most]; {machine()}\n")
-        print("| target | | seconds | test accuracy | Tinysight is sooner |")
-        print("|---|---|---|---|---|")
-        for target, epochs in targets.items():
-            found = in_turns(contestants(target, epochs), asked.n, asked.record)
-            us = next(iter(found.values()))
-            for name, turns in found.items():
-                ratio = statistics.median(
-                    b["seconds"] / a["seconds"] for a, b in zip(us, turns, strict=True)
-                )
-                accuracies = spread([t["accuracy"] for t in turns], "{:.1%}")
-                seconds = spread([t["seconds"] for t in turns])
-                print(f"| {target} % | {name} | {seconds} | {accuracies} | {ratio:.1f}x |")
+        contestants = {f"Tinysight, `{asked.recipe}`": trained}
+        for name, script, words in (PEERS[p] for p in asked.peers):
+            contestants[name] = lambda turn, s=script, w=words: watched(turn, s, w)
+        found = in_turns(contestants, asked.n, asked.record)
+    print(f"n={asked.n}, median [least, most]; {machine()}\n")
+    print("| target | | seconds | test accuracy | Tinysight is sooner |")
+    print("|---|---|---|---|---|")
+    us = next(iter(found.values()))
+    for target in targets:
+        for name, turns in found.items():
+            ends = [turn["reached"][target] for turn in turns]
+            missed = sum(100 * accuracy < target for _, accuracy in ends)
+            ratio = statistics.median(
+                seconds / turn["reached"][target][0]
+                for (seconds, _), turn in zip(ends, us, strict=True)
+            )
+            print(
+                f"| {target} % | {name} | {spread([end[0] for end in ends])} | "
+                f"{spread([end[1] for end in ends], '{:.2%}')}"
+                f"{f', not reached in {missed}' if missed else ''} | {ratio:.1f}x |"
+            )
 
 
 if __name__ == "__main__":

@@ -69,10 +69,10 @@ def test_bf16_is_chosen_where_the_gpu_has_it(
 
 
 def test_the_environment_is_plain() -> None:
-    found = environment(CPU, choose_precision("fp32", CPU), Compilation(False, "asked for"))
+    found = environment(CPU, choose_precision("fp32", CPU), Compilation(None, "asked for"))
     assert found["torch"] == torch.__version__
     assert found["precision"] == "fp32"
-    assert (found["compiled"], found["compiled_why"]) == (False, "asked for")
+    assert (found["compiled"], found["compiled_why"]) == (None, "asked for")
     assert all(v is None or isinstance(v, str | int) for v in found.values())
 
 
@@ -133,6 +133,24 @@ def test_what_is_compiled_and_why(
     monkeypatch.setattr(machine.shutil, "which", lambda _: compiler)
     monkeypatch.setattr(machine, "find_spec", lambda _: True if triton else None)
     assert str(choose_compilation(asked, device, steps)) == said
+
+
+@pytest.mark.parametrize(
+    ("system", "gcc", "steps", "said"),
+    [
+        ("linux", "gcc", 100, "own kernels: 3 blocks of ReLU, norm and maximum"),
+        ("linux", "gcc", 99, "not compiled: 99 steps would not repay it"),
+        ("linux", None, 100, "not compiled: there is no gcc here for own kernels"),
+        ("darwin", "gcc", 100, "not compiled: own kernels are built on Linux alone"),
+    ],
+)
+def test_own_kernels_and_why(
+    system: str, gcc: str | None, steps: int, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine.shutil, "which", lambda _: gcc)
+    monkeypatch.setattr(machine.sys, "platform", system)
+    assert str(choose_compilation("auto", CPU, steps, 3)) == said
+    assert choose_compilation("off", CPU, steps, 3).by is None
 
 
 def test_compiling_that_cannot_be_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -37,6 +37,7 @@ __all__ = [
 DEVICES = ("auto", "cpu", "cuda", "mps")
 COMPILE = ("auto", "on", "off")
 COMPILE_FROM = 3_000  # steps on a GPU; a guess, none could be measured
+KERNELS_FROM = 100  # steps on a CPU: building takes half a second, a block saves 1 to 10 ms a step
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -110,20 +111,28 @@ def _native_bf16(device: torch.device) -> tuple[bool, str]:
 
 @dataclass(frozen=True)
 class Compilation:
-    """Whether torch.compile makes the network's code, and why."""
+    """What makes the network's code in place of torch, and why."""
 
-    on: bool
+    by: Literal["torch.compile", "kernels"] | None
     why: str
 
     def __str__(self) -> str:
-        return f"{'compiled' if self.on else 'not compiled'}: {self.why}"
+        said = {None: "not compiled", "torch.compile": "compiled", "kernels": "own kernels"}
+        return f"{said[self.by]}: {self.why}"
 
 
-def choose_compilation(asked: str, device: torch.device, steps: int) -> Compilation:
-    """Return whether to compile for a training of so many steps; `asked` wins if it can.
+def choose_compilation(
+    asked: str, device: torch.device, steps: int, blocks: int = 0
+) -> Compilation:
+    """Return what to compile for a training of so many steps; `asked` wins if it can.
 
-    On a CPU the compiled steps were no faster, after half a minute of compiling: see
-    docs/experiments.md. On a GPU nothing was measured: a long training is thought to repay it.
+    On a CPU torch.compile made the steps no faster, after half a minute of compiling, and own
+    kernels pay where they fit: see docs/experiments.md. On a GPU nothing was measured: a long
+    training is thought to repay torch.compile.
+
+    Args:
+        asked: "off", "on" for torch.compile, or "auto".
+        blocks: in how many places of the network own kernels fit.
 
     Raises:
         UsageError: `asked` is not one of COMPILE, or asks for it where there is no compiler.
@@ -131,19 +140,32 @@ def choose_compilation(asked: str, device: torch.device, steps: int) -> Compilat
     if asked not in COMPILE:
         raise UsageError(f"compile must be one of {', '.join(COMPILE)}, got {asked!r}")
     if asked == "off":
-        return Compilation(False, "asked for")
-    lacking = _lacking_compiler(device)
+        return Compilation(None, "asked for")
     if asked == "on":
-        if lacking:
+        if lacking := _lacking_compiler(device):
             raise UsageError(f"compile=on was asked for, but {lacking}; use compile=auto")
-        return Compilation(True, "asked for")
-    if device.type != "cuda":
-        return Compilation(False, f"on a {device.type} it brings nothing")
+        return Compilation("torch.compile", "asked for")
+    if device.type == "cpu" and blocks:
+        kind: Literal["torch.compile", "kernels"] = "kernels"
+        lacking, least = _lacking_gcc(), KERNELS_FROM
+        why = f"{blocks} blocks of ReLU, norm and maximum"
+    elif device.type == "cuda":
+        kind, lacking, least = "torch.compile", _lacking_compiler(device), COMPILE_FROM
+        why = f"{steps:,} steps repay it"
+    else:
+        return Compilation(None, f"on a {device.type} it brings nothing")
     if lacking:
-        return Compilation(False, lacking)
-    if steps < COMPILE_FROM:
-        return Compilation(False, f"{steps:,} steps would not repay it")
-    return Compilation(True, f"{steps:,} steps repay it")
+        return Compilation(None, lacking)
+    if steps < least:
+        return Compilation(None, f"{steps:,} steps would not repay it")
+    return Compilation(kind, why)
+
+
+def _lacking_gcc() -> str | None:
+    """What building own kernels lacks here, or None."""
+    if sys.platform != "linux":
+        return "own kernels are built on Linux alone"
+    return None if shutil.which("gcc") else "there is no gcc here for own kernels"
 
 
 def _lacking_compiler(device: torch.device) -> str | None:
@@ -172,7 +194,7 @@ def environment(
         "device": _device_name(device),
         "precision": precision.name,
         "precision_why": precision.why,
-        "compiled": compilation.on,
+        "compiled": compilation.by,
         "compiled_why": compilation.why,
         "command": shlex.join(["tinysight", *sys.argv[1:]]) if _is_command_line() else None,
         "git_commit": _git_commit(),

@@ -30,6 +30,7 @@ from tinysight.progress import Progress
 from tinysight.recipe import Recipe
 from tinysight.run import RunFolder, write_atomic
 from tinysight.training.batches import steps, steps_in_all
+from tinysight.training.kernels import blocks
 from tinysight.training.loop import clean_pictures, fit
 from tinysight.training.signals import StopRequest
 
@@ -103,7 +104,6 @@ def plan(data: DataSet, recipe: Recipe, *, device: str = "auto", compilation: st
     place = choose_device(device)
     precision = choose_precision(recipe.precision, place)
     total = steps_in_all(steps(len(data.train), recipe.batch_size), recipe.epochs)
-    chosen = choose_compilation(compilation, place, total)
     mean, deviation = mean_and_deviation(data.train.images)
     model = build(
         recipe.model,
@@ -114,6 +114,7 @@ def plan(data: DataSet, recipe: Recipe, *, device: str = "auto", compilation: st
         seed=recipe.seed,
     )
     adapt(model, data.train.images)
+    chosen = choose_compilation(compilation, place, total, blocks(model))
     notes, init = list(data.notes), None
     if recipe.init is not None:
         start = RunFolder.open(recipe.init)

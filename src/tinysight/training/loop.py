@@ -24,7 +24,7 @@ from tinysight.recipe import Recipe
 from tinysight.run import RunFolder
 from tinysight.training.averaging import Average
 from tinysight.training.batches import order, steps, steps_in_all
-from tinysight.training.compiling import Network, compiled
+from tinysight.training.compiling import compiled
 from tinysight.training.loss import class_weights, cross_entropy
 from tinysight.training.optim import optimiser
 from tinysight.training.schedule import Plateau, factor
@@ -145,11 +145,9 @@ def fit(
         progress.training(math.ceil(recipe.epochs), total, evaluation),
         traced as step_ended,
     ):
-        network: Network = model.train()
-        if compilation.on:
-            some = slice(min(recipe.batch_size, n))
-            pictures = seen.images[some].permute(0, 3, 1, 2)
-            network = compiled(model, pictures, seen.labels[some], rounding, progress.say)
+        some = slice(min(recipe.batch_size, n))
+        batch = seen.images[some].permute(0, 3, 1, 2), seen.labels[some]
+        network = compiled(model.train(), compilation, precision, batch, rounding, progress.say)
 
         for epoch in range(1, math.ceil(recipe.epochs) + 1):
             model.train()

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 import torch
-from trials import in_turns, machine, peer, spread
+from trials import in_turns, machine, peer, rows
 
 from tinysight.augment import augment
 from tinysight.recipe import Augment
@@ -52,11 +52,7 @@ def main() -> None:
     found = in_turns(contestants, asked.n, asked.record)
     print(f"n={asked.n}, median [least, most]; {machine()}\n")
     print("| | pictures/s | Tinysight is |\n|---|---|---|")
-    for name, turns in found.items():
-        ratio = statistics.median(
-            a["rate"] / b["rate"] for a, b in zip(found["Tinysight"], turns, strict=True)
-        )
-        print(f"| {name} | {spread([t['rate'] for t in turns])} | {ratio:.1f}x |")
+    print(rows(found))
 
 
 if __name__ == "__main__":

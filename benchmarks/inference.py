@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 import torch
-from trials import in_turns, machine, peer, spread
+from trials import in_turns, machine, peer, rows
 
 from tinysight.evaluation import predict
 from tinysight.models import build
@@ -57,11 +57,7 @@ def main() -> None:
             asked.n,
             asked.record,
         )
-        for name, turns in found.items():
-            ratio = statistics.median(
-                a["rate"] / b["rate"] for a, b in zip(found["Tinysight"], turns, strict=True)
-            )
-            print(f"| {batch} | {name} | {spread([t['rate'] for t in turns])} | {ratio:.1f}x |")
+        print(rows(found, f" {batch} |"))
 
 
 if __name__ == "__main__":

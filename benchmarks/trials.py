@@ -75,6 +75,16 @@ def spread(values: Sequence[float], form: str = "{:,.0f}") -> str:
     return f"{middle} [{low}, {high}]"
 
 
+def rows(found: dict[str, list[dict[str, Any]]], before: str = "") -> str:
+    """Return a table's rows: each contestant's rates, and how often the first's is theirs."""
+    first = next(iter(found.values()))
+    lines = []
+    for name, turns in found.items():
+        ratio = statistics.median(a["rate"] / b["rate"] for a, b in zip(first, turns, strict=True))
+        lines.append(f"|{before} {name} | {spread([t['rate'] for t in turns])} | {ratio:.1f}x |")
+    return "\n".join(lines)
+
+
 def machine() -> str:
     """Return what the figures were measured on."""
     import torch

@@ -56,6 +56,8 @@ def pages():
 
 print(faults())
 with holding_memory():
+    with holding_memory():
+        pass
     print([faults() for _ in range(20)][-1])
     print(pages())
 print(pages())

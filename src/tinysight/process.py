@@ -5,9 +5,11 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 __all__ = ["holding_memory", "peak_memory", "process_seconds"]
@@ -54,7 +56,8 @@ def holding_memory() -> Iterator[None]:
     """Keep freed memory in the process while entered, on glibc; elsewhere nothing is changed.
 
     glibc gives every block over 32 MB back to the kernel when it is freed. The maps of a training
-    step are such blocks, and each of their pages is then mapped and zeroed anew in every step.
+    step are such blocks, and each of their pages is then mapped and zeroed anew in every step. It
+    may be entered several times, and in several threads: the last to leave gives back.
     """
     try:
         libc = ctypes.CDLL(None)
@@ -62,11 +65,25 @@ def holding_memory() -> Iterator[None]:
     except (OSError, TypeError, AttributeError):  # TypeError: Windows wants a name
         yield
         return
-    set_option(M_MMAP_MAX, 0)
-    set_option(M_TRIM_THRESHOLD, 2**31 - 1)
+    with _holding.lock:
+        _holding.entered += 1
+        set_option(M_MMAP_MAX, 0)
+        set_option(M_TRIM_THRESHOLD, 2**31 - 1)
     try:
         yield
     finally:
-        set_option(M_MMAP_MAX, 65_536)  # as glibc starts
-        set_option(M_TRIM_THRESHOLD, 128 * 1024)
-        trim(0)
+        with _holding.lock:
+            _holding.entered -= 1
+            if not _holding.entered:
+                set_option(M_MMAP_MAX, 65_536)  # as glibc starts
+                set_option(M_TRIM_THRESHOLD, 128 * 1024)
+                trim(0)
+
+
+@dataclass
+class _Holding:
+    entered: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+_holding = _Holding()  # the process has one allocator

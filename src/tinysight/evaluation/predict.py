@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from torch.backends import cuda, cudnn
 
 from tinysight.errors import PictureError
 from tinysight.pictures import decode
+from tinysight.process import holding_memory
 
 __all__ = ["TTA", "Prediction", "device_of", "predict", "probabilities", "score"]
 
@@ -46,8 +47,11 @@ class Prediction:
 
 
 @contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
-    """Put every module into evaluation mode and cuda's arithmetic to fp32, and back as it was."""
+def _evaluating(model: nn.Module, n: int) -> Iterator[None]:
+    """Put every module into evaluation mode and cuda's arithmetic to fp32, and back as it was.
+
+    Where `n` pictures are several batches, the second has the memory of the first.
+    """
     before = {module: module.training for module in model.modules()}
     # By default torch lets cuda's convolutions round to TF32, 10 bits of mantissa.
     kinds = (cudnn.conv, cuda.matmul)  # pyright: ignore[reportAttributeAccessIssue]
@@ -56,7 +60,7 @@ def _evaluating(model: nn.Module) -> Iterator[None]:
     try:
         for kind in exact:
             kind.fp32_precision = "ieee"
-        with torch.inference_mode():
+        with torch.inference_mode(), holding_memory() if n > BATCH else nullcontext():
             yield
     finally:
         for kind, precision in exact.items():
@@ -107,7 +111,7 @@ def probabilities(model: nn.Module, images: Tensor, *, tta: str = "none") -> Ten
     Args:
         tta: test-time augmentation, one of TTA: over its views the logits are averaged.
     """
-    with _evaluating(model):
+    with _evaluating(model, len(images)):
         parts = [part.softmax(1).cpu() for part in _logits(model, images, tta)]
     return torch.cat(parts).clone()
 
@@ -122,7 +126,7 @@ def score(
     """
     loss, hits = 0.0, 0
     rounding = torch.autocast(images.device.type, dtype, dtype is not torch.float32)
-    with _evaluating(model), rounding:
+    with _evaluating(model, len(images)), rounding:
         for out, truth in zip(_logits(model, images), labels.split(BATCH), strict=True):
             truth = truth.to(out.device)
             loss += float(F.cross_entropy(out, truth, reduction="sum"))

@@ -3,18 +3,22 @@
     scripts/bench augmentation -n 3
 
 Random pictures of 32x32 pixels. torchvision does one at a time, as a Dataset does, on tensors and
-on PIL pictures; kornia and Tinysight do batches of 250. All may use every core.
+on PIL pictures, in one process and in a DataLoader with a worker a core; kornia and Tinysight do
+batches of 250 on all cores. Every contestant is a process of its own.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import os
 import statistics
+import sys
 import time
 from pathlib import Path
 
 import torch
-from trials import in_turns, machine, peer, rows
+from trials import in_turns, machine, peer, rows, said
 
 from tinysight.augment import augment
 from tinysight.recipe import Augment
@@ -26,6 +30,7 @@ SETTINGS = Augment(
 
 
 def own(turn: int) -> dict[str, float]:
+    """What a child process does."""
     generator = torch.Generator().manual_seed(turn)
     shape = (PICTURES, 32, 32, 3)
     pictures = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
@@ -42,11 +47,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("-n", type=int, default=3)
     parser.add_argument("--record", type=Path, help="JSON lines of every turn go here")
+    parser.add_argument("--own", type=int, metavar="TURN", help="Tinysight alone, as JSON")
     asked = parser.parse_args()
+    if asked.own is not None:
+        print(json.dumps(own(asked.own)))
+        return
+    workers = ("--workers", str(os.cpu_count()))
     contestants = {
-        "Tinysight": own,
+        "Tinysight": lambda turn: said([sys.executable, __file__, "--own", str(turn)])[0],
         "torchvision v2, tensors": lambda _: peer("augment.py", "torchvision")[0],
+        "torchvision v2, tensors, workers": lambda _: peer("augment.py", "torchvision", *workers)[
+            0
+        ],
         "torchvision v2, PIL": lambda _: peer("augment.py", "pil")[0],
+        "torchvision v2, PIL, workers": lambda _: peer("augment.py", "pil", *workers)[0],
         "kornia": lambda _: peer("augment.py", "kornia")[0],
     }
     found = in_turns(contestants, asked.n, asked.record)

@@ -3,8 +3,8 @@
     scripts/bench growth --pictures 1000 10000 100000 1000000 --sizes 32 64 96 --threads 1 2
 
 Random pictures of ten classes are trained on by `quick`, each case in a process of its own that is
-stopped after some seconds of training. The first case of each row is 10,000 pictures of 32 pixels
-and all threads; one thing changes at a time.
+stopped after some seconds of training. What a row does not name is 10,000 pictures, 32 pixels and
+all threads.
 """
 
 from __future__ import annotations
@@ -49,9 +49,10 @@ try:
         train(ready, out=out, progress=Progress(quiet=True))
 except Interrupted:
     pass
+per_epoch = -(-len(ready.data.train) // ready.recipe.batch_size)
 steps, taken = looked[-1][1] - looked[0][1], looked[-1][0] - looked[0][0]
 print(json.dumps({
-    "rate": steps * ready.recipe.batch_size / taken, "read": read,
+    "rate": steps * len(ready.data.train) / per_epoch / taken, "read": read,
     "pictures_bytes": images.nbytes, "memory": peak_memory(),
 }))
 """

@@ -1,28 +1,32 @@
-"""Pictures a second of a trained network at batch 1 and 256, beside PyTorch and Keras's predict.
+"""Pictures a second of a trained network at batch 1 and 250, beside PyTorch and Keras's predict.
 
     scripts/bench inference -n 3
 
-P3's network with random weights on random pictures, from uint8 to probabilities, in fp32.
+P3's network with random weights on random pictures, from uint8 to probabilities, in fp32. Every
+contestant is a process of its own. Tinysight's batches are of 250, so theirs are too.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import statistics
+import sys
 import time
 from pathlib import Path
 
 import torch
-from trials import in_turns, machine, peer, rows
+from trials import in_turns, machine, peer, rows, said
 
 from tinysight.evaluation import predict
 from tinysight.models import build
 from tinysight.recipe import Model
 
-PICTURES, PASSES = {1: 640, 256: 5120}, 5
+PICTURES, PASSES = {1: 640, predict.BATCH: 5000}, 5
 
 
 def own(batch: int) -> dict[str, float]:
+    """What a child process does."""
     model = build(Model(name="p3"), (32, 32, 3), 10, mean=[0.5] * 3, deviation=[0.25] * 3, seed=0)
     generator = torch.Generator().manual_seed(0)
     shape = (PICTURES[batch], 32, 32, 3)
@@ -43,14 +47,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("-n", type=int, default=3)
     parser.add_argument("--record", type=Path, help="JSON lines of every turn go here")
+    parser.add_argument("--own", type=int, metavar="BATCH", help="Tinysight alone, as JSON")
     asked = parser.parse_args()
+    if asked.own:
+        print(json.dumps(own(asked.own)))
+        return
     print(f"n={asked.n}, median [least, most]; {machine()}\n")
     print("| batch | | pictures/s | Tinysight is |\n|---|---|---|---|")
     for batch, pictures in PICTURES.items():
         words = ("--batch", str(batch), "--pictures", str(pictures))
         found = in_turns(
             {
-                "Tinysight": lambda _, b=batch: own(b),
+                "Tinysight": lambda _, b=batch: said([sys.executable, __file__, "--own", str(b)])[
+                    0
+                ],
                 "PyTorch, eager": lambda _, w=words: peer("infer.py", "torch", *w)[0],
                 "Keras, predict": lambda _, w=words: peer("infer.py", "keras", *w)[0],
             },

@@ -3,9 +3,11 @@
     scripts/bench time_to_accuracy ../shared/data/cifar10 --targets 70=0.4 94=8 --peers keras
 
 One recipe, `fast` as a final fit, in which only `epochs` differs: TARGET=EPOCHS, found on
-validation before; several views from 94 % on, and said so. Keras trains P3's network by P3's own
-recipe, PyTorch a plain ResNet-18: both look at the test accuracy after every epoch, which they may
-stop by, as the source projects do, and go on to the highest target or `--most` epochs.
+validation before. From 94 % on the accuracy with 6 views counts, and the single view stands beside
+it; the seconds end at the saved model, before either is measured. Keras trains P3's network by P3's
+own recipe, PyTorch a plain ResNet-18 (Adam at 0.001, no augmentation, fp32): both look at the test
+accuracy after every epoch, which they may stop by, as the source projects do, and go on to the
+highest target or `--most` epochs.
 """
 
 from __future__ import annotations
@@ -48,8 +50,11 @@ def main() -> None:
                 fields = ("final=true", f"epochs={epochs}", f"seed={turn}")
                 words = ("--recipe", asked.recipe, *fields, "--evaluate-test")
                 found = ours(asked.data, *words, "--tta", "mirror+shift")
-                kind = "tta" if target >= SEVERAL_FROM else "test"
-                reached[target] = (found["seconds"], found[kind]["value"])
+                reached[target] = {
+                    "seconds": found["seconds"],
+                    "single": found["test"]["value"],
+                    "views": found["tta"]["value"] if target >= SEVERAL_FROM else None,
+                }
             return {"reached": reached}
 
         def watched(turn: int, script: str, words: tuple[str, ...]) -> dict[str, Any]:
@@ -60,7 +65,11 @@ def main() -> None:
             for target in targets:
                 enough = (e for e in epochs if 100 * e["test_accuracy"] >= target)
                 last = next(enough, epochs[-1])
-                reached[target] = (last["since_start"], last["test_accuracy"])
+                reached[target] = {
+                    "seconds": last["since_start"],
+                    "single": last["test_accuracy"],
+                    "views": None,
+                }
             return {"reached": reached, "accuracies": [e["test_accuracy"] for e in epochs]}
 
         contestants = {f"Tinysight, `{asked.recipe}`": trained}
@@ -68,22 +77,32 @@ def main() -> None:
             contestants[name] = lambda turn, s=script, w=words: watched(turn, s, w)
         found = in_turns(contestants, asked.n, asked.record)
     print(f"n={asked.n}, median [least, most]; {machine()}\n")
-    print("| target | | seconds | test accuracy | Tinysight is sooner |")
-    print("|---|---|---|---|---|")
+    print("| target | | seconds | test accuracy, single view | 6 views | Tinysight is sooner |")
+    print("|---|---|---|---|---|---|")
     us = next(iter(found.values()))
     for target in targets:
         for name, turns in found.items():
-            ends = [turn["reached"][target] for turn in turns]
-            missed = sum(100 * accuracy < target for _, accuracy in ends)
-            ratio = statistics.median(
-                seconds / turn["reached"][target][0]
-                for (seconds, _), turn in zip(ends, us, strict=True)
-            )
             print(
-                f"| {target} % | {name} | {spread([end[0] for end in ends])} | "
-                f"{spread([end[1] for end in ends], '{:.2%}')}"
-                f"{f', not reached in {missed}' if missed else ''} | {ratio:.1f}x |"
+                row(target, name, *([t["reached"][target] for t in side] for side in (turns, us)))
             )
+
+
+def row(target: int, name: str, ends: list[dict[str, Any]], ours: list[dict[str, Any]]) -> str:
+    """One contestant's line; where it stopped short of the target its seconds are a lower bound."""
+    missed, ours_missed = (
+        sum(100 * (end["views"] or end["single"]) < target for end in side) for side in (ends, ours)
+    )
+    ratio = statistics.median(a["seconds"] / b["seconds"] for a, b in zip(ends, ours, strict=True))
+    cells = [
+        f"{target} %",
+        name,
+        spread([end["seconds"] for end in ends])
+        + (f", not reached in {missed} of {len(ends)}" if missed else ""),
+        spread([end["single"] for end in ends], "{:.2%}"),
+        spread([end["views"] for end in ends], "{:.2%}") if ends[0]["views"] else "",
+        "" if ours_missed else f"{'over ' if missed else ''}{ratio:.1f}x",
+    ]
+    return f"| {' | '.join(cells)} |"
 
 
 if __name__ == "__main__":

@@ -492,6 +492,8 @@ def test_a_final_fit_is_evaluated_on_test_alone(folder: Path, small: dict[str, A
     page = run.report().read_text(encoding="utf-8")
     assert "A final fit, trained on the validation pictures too: the last weights were" in page
     assert "A final fit: nothing was held out, so there is no validation to draw." in page
+    assert "learning too: a final fit" in page
+    assert "choosing the checkpoint" not in page
     assert "test accuracy" in str(run)
     with pytest.raises(
         UsageError, match="is a final fit: it was trained on its validation split too, so that"
@@ -530,3 +532,23 @@ def test_test_time_augmentation_that_cannot_be_is_refused(small: dict[str, Any])
     assert digits.folder.test_reads() == []
     with pytest.raises(UsageError, match="tta must be one of none, mirror, mirror[+]shift, got"):
         digits.evaluate("test", tta="flip")
+
+
+def test_what_a_training_cannot_do_is_refused_before_it(
+    folder: Path, small: dict[str, Any], here: Path
+) -> None:
+    for words, said in (
+        ({"tta": "flip"}, "tta must be one of none, mirror, mirror[+]shift, got 'flip'"),
+        ({"compilation": "yes"}, "compile must be one of auto, on, off, got 'yes'"),
+        ({"device": "gpu"}, "device must be one of"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            tinysight.train("no such data", **words, **small)
+    with pytest.raises(UsageError, match="looks at mirror images, which are not of their class"):
+        tinysight.train("digits", tta="mirror", **small)
+    with pytest.raises(UsageError, match="a final fit has none but on test; add --evaluate-test"):
+        tinysight.train(folder, tta="mirror", final=True, **small)
+    dots = noise(30, 0)[0][:, :1, :1].copy(), noise(30, 0)[1]
+    with pytest.raises(UsageError, match="moves pictures by a pixel, which needs 2; use tta=mirr"):
+        tinysight.train(dots, tta="mirror+shift", layout="nhwc", **small)
+    assert not (here / "runs").exists()

@@ -65,6 +65,19 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+def test_json_has_the_accuracy_over_several_views_beside_that_of_one(
+    cli: Cli, tmp_path: Path
+) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (60, 8, 8, 3), dtype=np.uint8)
+    np.savez(tmp_path / "x.npz", images=images, labels=np.arange(60) % 3)
+    words = ["train", tmp_path / "x.npz", "epochs=1", "model=linear", "--out", tmp_path / "run"]
+    said = cli(*map(str, words), "--evaluate-test", "--tta", "mirror", "--json", "-q")
+    found = json.loads(said.out)
+    assert found["test"]["n"] == found["test_augmented"]["top1"]["n"] == 6
+    assert found["test_augmented"]["tta"] == "mirror"
+    assert "validation_augmented" in found
+
+
 def test_help_names_every_verb(cli: Cli) -> None:
     said = cli("--help")
     assert said.code == 0

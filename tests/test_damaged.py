@@ -196,6 +196,15 @@ NO_SUCH_NUMBERS = len(HEADER).to_bytes(8, "little") + HEADER + b"\0"
             "report",
             "confusion matrix has not a row and a column for each of 3 classes",
         ),
+        (
+            "evaluation/validation/metrics.json",
+            lambda raw: raw.replace(
+                b'"augmented": null',
+                b'"augmented": {"tta": "flip", "top1": {"value": 1, "low": 0, "high": 1, "n": 9}}',
+            ),
+            "report",
+            "augmented tta must be one of none, mirror, mirror[+]shift, got 'flip'",
+        ),
         ("evaluation/validation/gallery.json", b'{"right": [{}]}', "report", "right.0.label Field"),
         ("evaluation/test_reads.jsonl", b"{\n", "report", "line 1 is not JSON"),
         ("evaluation/test_reads.jsonl", b'{"by": 3}\n', "report", "by must be a valid string"),

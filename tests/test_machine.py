@@ -1,17 +1,22 @@
 from contextlib import nullcontext
+from pathlib import Path
 
 import pytest
 import torch
 
-from tinysight import machine
 from tinysight.errors import UsageError
 from tinysight.machine import (
     Compilation,
+    Threads,
     choose_compilation,
     choose_device,
     choose_precision,
+    choose_threads,
+    compilation,
     environment,
     repeatable,
+    threads,
+    using,
 )
 
 CPU = torch.device("cpu")
@@ -69,7 +74,10 @@ def test_bf16_is_chosen_where_the_gpu_has_it(
 
 
 def test_the_environment_is_plain() -> None:
-    found = environment(CPU, choose_precision("fp32", CPU), Compilation(None, "asked for"))
+    found = environment(
+        CPU, choose_threads(), choose_precision("fp32", CPU), Compilation(None, "asked for")
+    )
+    assert (found["threads"], found["memory_format"]) == (choose_threads().count, "channels_last")
     assert found["torch"] == torch.__version__
     assert found["precision"] == "fp32"
     assert (found["compiled"], found["compiled_why"]) == (None, "asked for")
@@ -114,8 +122,9 @@ CUDA = torch.device("cuda")
     [
         ("off", CUDA, 10_000, "g++", True, "not compiled: asked for"),
         ("on", CPU, 1, "g++", False, "compiled: asked for"),
-        ("auto", CPU, 10_000, "g++", True, "not compiled: on a cpu it brings nothing"),
-        ("auto", CUDA, 10_000, "g++", True, "compiled: 10,000 steps repay it"),
+        ("auto", CPU, 10_000, "g++", True, "not compiled: torch.compile made no step of a CPU fas"),
+        ("auto", torch.device("mps"), 10_000, "g++", True, "not compiled: not tried on mps"),
+        ("auto", CUDA, 10_000, "g++", True, "compiled: 3,000 steps or more are thought to repay"),
         ("auto", CUDA, 100, "g++", True, "not compiled: 100 steps would not repay it"),
         ("auto", CUDA, 10_000, None, True, "not compiled: there is no C++ compiler here"),
         ("auto", CUDA, 10_000, "g++", False, "not compiled: there is no triton here"),
@@ -130,33 +139,74 @@ def test_what_is_compiled_and_why(
     said: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(machine.shutil, "which", lambda _: compiler)
-    monkeypatch.setattr(machine, "find_spec", lambda _: True if triton else None)
-    assert str(choose_compilation(asked, device, steps)) == said
+    monkeypatch.setattr(compilation.shutil, "which", lambda _: compiler)
+    monkeypatch.setattr(compilation, "find_spec", lambda _: True if triton else None)
+    assert str(choose_compilation(asked, device, steps)).startswith(said)
 
 
 @pytest.mark.parametrize(
-    ("system", "gcc", "steps", "said"),
+    ("system", "gcc", "pixels", "said"),
     [
-        ("linux", "gcc", 100, "own kernels: 3 blocks of ReLU, norm and maximum"),
-        ("linux", "gcc", 99, "not compiled: 99 steps would not repay it"),
-        ("linux", None, 100, "not compiled: there is no gcc here for own kernels"),
-        ("darwin", "gcc", 100, "not compiled: own kernels are built on Linux alone"),
+        ("linux", "gcc", 20_000_000, "own kernels: 3 blocks of ReLU, norm and maximum"),
+        ("linux", "gcc", 19_999_999, "not compiled: so short a training would not repay own ker"),
+        ("linux", None, 20_000_000, "not compiled: there is no gcc here for own kernels"),
+        ("darwin", "gcc", 20_000_000, "not compiled: own kernels are built on Linux alone"),
     ],
 )
 def test_own_kernels_and_why(
-    system: str, gcc: str | None, steps: int, said: str, monkeypatch: pytest.MonkeyPatch
+    system: str, gcc: str | None, pixels: int, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(machine.shutil, "which", lambda _: gcc)
-    monkeypatch.setattr(machine.sys, "platform", system)
-    assert str(choose_compilation("auto", CPU, steps, 3)) == said
-    assert choose_compilation("off", CPU, steps, 3).by is None
+    monkeypatch.setattr(compilation.shutil, "which", lambda _: gcc)
+    monkeypatch.setattr(compilation.sys, "platform", system)
+    found = choose_compilation("auto", CPU, 1, blocks=3, pixels=pixels)
+    assert str(found).startswith(said)
+    assert choose_compilation("off", CPU, 1, blocks=3, pixels=pixels).by is None
+
+
+@pytest.mark.parametrize(
+    ("files", "mask", "count"),
+    [
+        ({}, 64, 64),
+        ({"cpu.max": "max 100000"}, 64, 64),
+        ({"cpu.max": "200000 100000"}, 64, 2),
+        ({"cpu.max": "50000 100000"}, 64, 1),
+        ({"cpu.max": "nonsense"}, 8, 8),
+        ({"cpu/cpu.cfs_quota_us": "350000", "cpu/cpu.cfs_period_us": "100000"}, 64, 3),
+        ({"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, 64, 64),
+        ({"cpu.max": "6400000 100000"}, 4, 4),
+    ],
+)
+def test_threads_are_as_many_as_may_run(
+    files: dict[str, str], mask: int, count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    monkeypatch.setattr(threads, "CGROUP", tmp_path)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(threads.os, "cpu_count", lambda: 64)
+    monkeypatch.setattr(threads.os, "sched_getaffinity", lambda _: range(mask), raising=False)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 64)
+    found = choose_threads()
+    assert found.count == count
+    why = "as torch has it" if count == 64 else "this process may use so many of 64 processors"
+    assert str(found) == f"{count} thread{'s' * (count > 1)}: {why}"
+    monkeypatch.setenv("OMP_NUM_THREADS", "64")
+    assert choose_threads() == Threads(64, "OMP_NUM_THREADS asks for it")
+
+
+def test_threads_are_left_as_found() -> None:
+    before = torch.get_num_threads()
+    with pytest.raises(KeyError), using(Threads(before + 1, "")):
+        assert torch.get_num_threads() == before + 1
+        raise KeyError
+    assert torch.get_num_threads() == before
 
 
 def test_compiling_that_cannot_be_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UsageError, match="compile must be one of auto, on, off, got 'yes'"):
         choose_compilation("yes", CPU, 1)
-    monkeypatch.setattr(machine.shutil, "which", lambda _: None)
+    monkeypatch.setattr(compilation.shutil, "which", lambda _: None)
     with pytest.raises(
         UsageError, match="compile=on was asked for, but there is no C[+][+] compiler here; use"
     ):

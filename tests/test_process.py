@@ -1,3 +1,4 @@
+import os
 import resource
 import subprocess
 import sys
@@ -73,6 +74,14 @@ def test_freed_memory_is_kept_only_while_held() -> None:
     assert before > 20  # 16,384; where huge pages are on, one of 512 is counted
     assert held == 0
     assert (kept - after) * resource.getpagesize() > 2**25
+
+
+@glibc
+def test_an_allocator_that_the_user_has_set_is_left_alone() -> None:
+    words = [sys.executable, "-c", FAULTS]
+    env = {**os.environ, "MALLOC_TRIM_THRESHOLD_": "131072"}
+    said = subprocess.run(words, capture_output=True, text=True, check=True, env=env)
+    assert int(said.stdout.split()[1]) > 20
 
 
 def test_without_glibc_nothing_is_held(monkeypatch: pytest.MonkeyPatch) -> None:

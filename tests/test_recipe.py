@@ -90,6 +90,11 @@ def test_a_bare_name_chooses_the_model_and_drops_the_other_s_options() -> None:
         ("optim", {"lr": True}, "^optim.lr must be a number, got True$"),
         ("optim", {"lr": "0.1"}, "^optim.lr must be a number, got '0.1'$"),
         ("optim", "adam", "^optim must be a group of fields, got 'adam'$"),
+        (
+            "optim",
+            {"name": ["sgd"]},
+            "^optim.name must be 'sgd', 'adam', 'adamw' or 'muon', got ..sgd",
+        ),
         ("optim.lr", "x", "^optim.lr must be a number, got 'x'$"),
         ("optim.lr", "1" * 41, "^optim.lr must be a number, got '1+'$"),
         ("augment.flip", "perhaps", "^augment.flip must be true or false, got 'perhaps'$"),

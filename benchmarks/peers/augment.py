@@ -1,6 +1,6 @@
 """Flip, crop, colour jitter and cutout by torchvision v2, a picture at a time, and by kornia.
 
-    python augment.py torchvision|pil|kornia --pictures 2000
+    python augment.py torchvision|pil|kornia --pictures 2000 [--workers 2]
 
 Prints a JSON line with pictures a second: the median of the passes over all pictures.
 """
@@ -38,7 +38,20 @@ def tolerant(real):
     return decorating
 
 
-def by_torchvision(pictures, *, pil):
+class Transformed(torch.utils.data.Dataset):
+    """A picture at a time."""
+
+    def __init__(self, given, transform):
+        self.given, self.transform = given, transform
+
+    def __len__(self):
+        return len(self.given)
+
+    def __getitem__(self, i):
+        return self.transform(self.given[i])
+
+
+def by_torchvision(pictures, *, pil, workers):
     torch.library.register_fake = tolerant(torch.library.register_fake)
     from torchvision.transforms import v2
 
@@ -56,7 +69,12 @@ def by_torchvision(pictures, *, pil):
         given = list(pictures)
     steps.append(v2.RandomErasing(1.0, (0.0625, 0.0625), (1.0, 1.0), value=127))
     transform = v2.Compose(steps)
-    return lambda: torch.stack([transform(p) for p in given])
+    if not workers:
+        return lambda: torch.stack([transform(p) for p in given])
+    loader = torch.utils.data.DataLoader(
+        Transformed(given, transform), BATCH, num_workers=workers, persistent_workers=True
+    )
+    return lambda: [batch for batch in loader]  # noqa: C416 - a batch at a time
 
 
 def by_kornia(pictures):
@@ -76,13 +94,14 @@ def main():
     parser.add_argument("by", choices=("torchvision", "pil", "kornia"))
     parser.add_argument("--pictures", type=int, default=2000)
     parser.add_argument("--passes", type=int, default=5)
+    parser.add_argument("--workers", type=int, default=0)
     asked = parser.parse_args()
     torch.manual_seed(0)
     pictures = torch.randint(0, 256, (asked.pictures, 3, SIZE, SIZE), dtype=torch.uint8)
     if asked.by == "kornia":
         run = by_kornia(pictures)
     else:
-        run = by_torchvision(pictures, pil=asked.by == "pil")
+        run = by_torchvision(pictures, pil=asked.by == "pil", workers=asked.workers)
     run()
     taken = []
     for _ in range(asked.passes):

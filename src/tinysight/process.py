@@ -14,7 +14,13 @@ from pathlib import Path
 
 __all__ = ["holding_memory", "peak_memory", "process_seconds"]
 
-M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of mallopt(3)
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX = -1, -3, -4  # of mallopt(3)
+ALLOCATOR = (
+    "GLIBC_TUNABLES",
+    "MALLOC_MMAP_MAX_",
+    "MALLOC_MMAP_THRESHOLD_",
+    "MALLOC_TRIM_THRESHOLD_",
+)
 
 
 def peak_memory() -> int:
@@ -58,7 +64,13 @@ def holding_memory() -> Iterator[None]:
     glibc gives every block over 32 MB back to the kernel when it is freed. The maps of a training
     step are such blocks, and each of their pages is then mapped and zeroed anew in every step. It
     may be entered several times, and in several threads: the last to leave gives back.
+
+    Setting its limits ends glibc's own adjusting of them for good, so that they are left where
+    that would end, and not where it starts. Where the environment sets them, they are left alone.
     """
+    if any(name in os.environ for name in ALLOCATOR):
+        yield
+        return
     try:
         libc = ctypes.CDLL(None)
         set_option, trim = libc.mallopt, libc.malloc_trim
@@ -75,8 +87,9 @@ def holding_memory() -> Iterator[None]:
         with _holding.lock:
             _holding.entered -= 1
             if not _holding.entered:
-                set_option(M_MMAP_MAX, 65_536)  # as glibc starts
-                set_option(M_TRIM_THRESHOLD, 128 * 1024)
+                set_option(M_MMAP_MAX, 65_536)
+                set_option(M_MMAP_THRESHOLD, 2**25)
+                set_option(M_TRIM_THRESHOLD, 2**26)
                 trim(0)
 
 

@@ -243,7 +243,10 @@ def run_json(run: Run) -> None:
     for split in ("validation", "test"):
         path = run.folder.evaluation(split) / "metrics.json"
         if path.exists():
-            values[split] = json.loads(path.read_text())["metrics"]["top1"]
+            found = json.loads(path.read_text())
+            values[split] = found["metrics"]["top1"]
+            if found["augmented"]:
+                values[f"{split}_augmented"] = found["augmented"]
     print(json.dumps(values, indent=2))
 
 

@@ -92,6 +92,25 @@ def test_the_published_networks() -> None:
     }  # fmt: skip
 
 
+def test_the_whitening_is_that_of_all_patches_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    layer, images = Whiten(3, 2, 1), smooth(50)
+    layer.adapt(images)
+    expected = layer.weight.clone()
+    monkeypatch.setattr(Whiten, "AT_ONCE", 7 * 8 * 8)
+    layer.adapt(images)
+    torch.testing.assert_close(layer.weight, expected)
+
+
+def test_pictures_are_looked_at_by_what_they_weigh(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[torch.Size] = []
+    monkeypatch.setattr(Whiten, "adapt", lambda _, images: seen.append(images.shape))
+    for n, side in ((1_500, 8), (60, 512)):
+        images = torch.zeros(n, side, side, 3, dtype=torch.uint8)
+        images[-n // 3 :] = 255  # the last third
+        adapt(speednet((side, side, 3)), images)
+    assert [(shape[0], shape[2]) for shape in seen] == [(1_000, 8), (15, 512)]
+
+
 def test_a_data_set_sets_the_whitening_and_nothing_else() -> None:
     model, other = speednet((8, 8, 3)), speednet((8, 8, 3))
     images = torch.randint(0, 256, (300, 8, 8, 3), dtype=torch.uint8)

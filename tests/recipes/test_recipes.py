@@ -1,6 +1,7 @@
 """The ready recipes: how they adapt to a data set."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -51,6 +52,21 @@ def test_rates_follow_the_batch() -> None:
 def test_the_last_layer_s_rate_grows_with_the_classes() -> None:
     rates = [RECIPES["quick"](Facts(classes=k)).optim.lr_head for k in (2, 10, 100)]
     assert rates == [0.01, 0.01, 0.1]
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_trains(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it is, but for the epochs and the widths of its network."""
+    monkeypatch.chdir(tmp_path)
+    narrow: dict[str, Any] = {
+        "speednet": {"model.widths": [8, 16, 16]},
+        "resnet18": {"model.width": 16},
+    }
+    fields = narrow.get(RECIPES[name](Facts()).model.name, {})
+    images = np.random.default_rng(0).integers(0, 255, (60, 12, 12, 3)).astype(np.uint8)
+    run = tinysight.train((images, np.arange(60) % 3), name, quiet=True, epochs=2, **fields)
+    assert [row["epoch"] for row in run.history] == [1, 2]
+    assert run.evaluate("test").metrics.top1.n == 6
 
 
 @pytest.mark.parametrize("name", ["quick", "linear"])

@@ -136,6 +136,24 @@ def test_what_is_another_thing_is_left_to_torch(net: list[nn.Module]) -> None:
     assert blocks(nn.Sequential(*net)) == 0
 
 
+def test_norms_of_another_format_are_left_to_torch() -> None:
+    assert blocks(block().double()) == 0
+    with pytest.raises(TypeError, match="kernels for bfloat16 and float32, not for torch.float16"):
+        fused(block(), torch.float16)
+
+
+def test_another_default_format_changes_nothing() -> None:
+    x, dy = torch.randn(4, 16, 4, 4), torch.randn(4, 16, 2, 2)
+    expected = after(fused(block(), FP32), x, dy)
+    before, net = torch.get_default_dtype(), block()
+    torch.set_default_dtype(torch.float64)
+    try:
+        found = after(fused(net, FP32), x, dy)
+    finally:
+        torch.set_default_dtype(before)
+    assert all(map(torch.equal, found, expected))
+
+
 def test_a_module_that_is_watched_is_left_to_torch() -> None:
     net = block()
     net[1].register_forward_hook(lambda *_: None)
@@ -178,7 +196,7 @@ def test_blocks_inside_other_modules_are_found() -> None:
 def test_a_training_by_the_kernels_is_the_same_within_rounding(
     precision: str, toy: DataSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tinysight.machine.KERNELS_FROM", 1)
+    monkeypatch.setattr("tinysight.machine.compilation.KERNELS_FROM", 1)
     recipe = Recipe(
         epochs=2, batch_size=16, model=Model(name="p3"), optim=Optim(name="adam", lr=1e-4)
     ).override("precision", precision)
@@ -195,19 +213,27 @@ def test_a_training_by_the_kernels_is_the_same_within_rounding(
 
 
 def failing(*_: Any, **__: Any) -> Any:
-    raise subprocess.CalledProcessError(1, ["gcc"], stderr="no")
+    raise subprocess.TimeoutExpired(["gcc"], 60)
 
 
 @pytest.mark.parametrize(
     ("broken", "said"),
     [
-        (lambda patch: patch.setattr(library, "_run", failing), "CalledProcessError: Command"),
+        (lambda patch: patch.setattr(library, "_run", failing), "TimeoutExpired: Command"),
+        (
+            lambda patch: patch.setattr(library, "FLAGS", (*library.FLAGS, "-Dload=")),
+            "OSError: gcc: ",
+        ),
+        (
+            lambda patch: patch.setattr(library, "FLAGS", (*library.FLAGS, "-Dforward=other")),
+            "AttributeError: ",
+        ),
         (
             lambda patch: patch.setattr(library, "FLAGS", (*library.FLAGS, "-Dsqrt=cbrt")),
             "ArithmeticError: they compute something else than torch",
         ),
     ],
-    ids=["gcc fails", "wrong"],
+    ids=["gcc does not end", "gcc fails", "not there", "wrong"],
 )
 def test_kernels_that_cannot_be_had_are_done_without(
     broken: Callable[[pytest.MonkeyPatch], None],
@@ -217,9 +243,12 @@ def test_kernels_that_cannot_be_had_are_done_without(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr("tinysight.machine.KERNELS_FROM", 1)
+    monkeypatch.setattr("tinysight.machine.compilation.KERNELS_FROM", 1)
     broken(monkeypatch)
     recipe = Recipe(epochs=1, batch_size=16, model=Model(name="p3"))
     ready = plan(toy, recipe, device="cpu")
-    train(ready, out=tmp_path / "run", progress=Progress())
+    made = train(ready, out=tmp_path / "run", progress=Progress())
     assert f"it cannot be compiled and is run as it is: {said}" in capsys.readouterr().err
+    found = made.read_json("environment")
+    assert found["compiled"] is None
+    assert found["compiled_why"].startswith(f"failed, {said}")

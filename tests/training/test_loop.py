@@ -424,16 +424,18 @@ def test_a_run_stopped_in_its_first_epoch_can_be_used(
     restore(RunFolder(tmp_path / "run"), "best")
 
 
-@pytest.mark.parametrize("place", ["RunFolder.create", "environment", "fit"])
+@pytest.mark.parametrize(
+    ("owner", "name"), [(RunFolder, "create"), (training, "fit"), (loop, "environment")]
+)
 def test_a_signal_before_the_first_step_leaves_a_whole_run(
-    place: str,
+    owner: Any,
+    name: str,
     run: Runner,
     toy: DataSet,
     small: Recipe,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    owner, name = (RunFolder, "create") if "." in place else (training, place)
     real = getattr(owner, name)
 
     def signalled(*words: Any, **named: Any) -> Any:
@@ -474,6 +476,17 @@ def test_a_start_that_has_seen_this_validation_is_refused(
     assert any("was trained on other data" in n for n in notes)
 
 
+def test_a_final_fit_is_no_start_for_what_chooses_on_its_pictures(
+    run: Runner, toy: DataSet, small: Recipe, tmp_path: Path
+) -> None:
+    final = small.override("final", True)
+    folder = run(toy, final, tmp_path / "final")
+    start = small.override("init", str(folder.path))
+    with pytest.raises(RecipeError, match="is a final fit: it was trained on its validation split"):
+        plan(toy, start, device="cpu")
+    assert plan(toy, start.override("final", True), device="cpu").init
+
+
 def test_a_final_fit_takes_validation_in_and_keeps_the_last_weights(
     run: Runner, toy: DataSet, small: Recipe, tmp_path: Path
 ) -> None:
@@ -487,6 +500,23 @@ def test_a_final_fit_takes_validation_in_and_keeps_the_last_weights(
     assert (state["epoch"], state["validation_accuracy"]) == (3, None)
     both = toy.train.joined(toy.validation)
     assert (len(both), both.ids[:90], both.ids[90:]) == (120, toy.train.ids, toy.validation.ids)
+
+
+def test_a_final_fit_is_weighed_by_all_that_it_trains_on(toy: DataSet, small: Recipe) -> None:
+    with pytest.raises(RecipeError, match="batch_size .100. is above the 90 training pictures"):
+        plan(toy, small.override("batch_size", 100), device="cpu")
+    both = small.override_all({"batch_size": 100, "final": True})
+    assert "of 2 steps" in str(plan(toy, both, device="cpu"))
+    odd = replace(toy, validation=toy.validation.take(torch.arange(29)))
+    pairs = small.override_all({"model": "plain", "model.batchnorm": True, "batch_size": 2})
+    plan(odd, pairs, device="cpu")
+    tiny = replace(odd, **{s: _shrunk(getattr(odd, s)) for s in ("train", "validation", "test")})
+    with pytest.raises(RecipeError, match="leaves a batch of one of the 119 training pictures"):
+        plan(tiny, pairs.override("final", True), device="cpu")
+
+
+def _shrunk(split: Split) -> Split:
+    return replace(split, images=split.images[:, :1, :1].contiguous())
 
 
 def test_a_final_fit_says_that_nothing_is_chosen(toy: DataSet, small: Recipe) -> None:
@@ -506,10 +536,10 @@ def test_a_step_that_is_not_finite_changes_nothing(
         made = real(model, settings)
         step = made.step
 
-        def stepped(unless: Tensor | None = None) -> None:
+        def stepped(found_inf: Tensor | None = None) -> None:
             before = {k: v.clone() for k, v in model.state_dict().items()}
-            step(unless=unless)
-            if unless:
+            step(found_inf=found_inf)
+            if found_inf:
                 seen.extend([before, dict(model.named_parameters())])
 
         made.step = stepped
@@ -555,7 +585,31 @@ def test_what_cannot_be_compiled_is_trained_as_it_is(
     folder = train(ready, out=tmp_path / "b", progress=Progress())
     assert same(weights(folder), expected)
     said = capsys.readouterr().err
-    assert "it cannot be compiled and is run as it is: RuntimeError: no compiler\n" in said
+    assert "it cannot be compiled and is run as it is: RuntimeError: no compiler; --comp" in said
+    found = folder.read_json("environment")
+    assert (found["compiled"], found["compiled_why"]) == (None, "failed, RuntimeError: no compiler")
+
+
+def test_what_is_compiled_is_tried_on_batches_of_every_size(
+    toy: DataSet, small: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+
+    def watched(model: nn.Module) -> Any:
+        def forward(images: Tensor) -> Tensor:
+            sizes.append(len(images))
+            return model(images)
+
+        return forward
+
+    monkeypatch.setattr(torch, "compile", watched)
+    ready = plan(toy, small.override_all({"epochs": 1, "batch_size": 13}), device="cpu",
+                 compilation="on")  # fmt: skip
+    train(ready, out=tmp_path / "run", progress=Progress(quiet=True))
+    tried, trained = sizes[:2], sizes[2:]
+    assert tried == [12, 13]
+    assert set(trained) == {12, 13}
+    assert len(trained) == 7
 
 
 @pytest.mark.parametrize("epochs", [1, 6])
@@ -570,7 +624,9 @@ def test_a_trace_says_where_the_time_goes(
 
 
 @pytest.mark.parametrize(
-    ("epochs", "ends", "lasted"), [(0.5, [3], 3), (1.5, [6, 9], 9), (0.01, [1], 1)]
+    ("epochs", "ends", "lasted"),
+    # 3.0000000000000004 is what 0.1 * 3 * 10 comes to
+    [(0.5, [3], 3), (1.5, [6, 9], 9), (0.01, [1], 1), (0.1 * 3 * 10, [6, 12, 18], 18)],
 )
 def test_the_last_epoch_may_be_cut_short(
     epochs: float,

@@ -157,18 +157,21 @@ def test_the_last_layer_and_the_biases_have_rates_of_their_own(name: str) -> Non
         torch.testing.assert_close(changed[key], factor * value)
 
 
+@pytest.mark.parametrize("first", [False, True])
 @pytest.mark.parametrize("name", ["sgd", "adam", "adamw", "muon"])
-def test_a_void_step_changes_nothing(name: str) -> None:
+def test_a_step_that_is_not_finite_changes_nothing(name: str, first: bool) -> None:
     model = network()
     optimizer = optimiser(model, Optim.model_validate({"name": name}))
-    for parameter in model.parameters():
-        parameter.grad = torch.ones_like(parameter)
-    optimizer.step(unless=torch.tensor(False))
+    if not first:
+        for parameter in model.parameters():
+            parameter.grad = torch.ones_like(parameter)
+        optimizer.step(found_inf=torch.tensor(False))
     before = copy.deepcopy(dict(model.named_parameters()))
-    kept = copy.deepcopy([g.first for g in optimizer.groups])
+    kept = [[t.clone() for t in g.first] or [torch.zeros_like(p) for p in g.params]
+            for g in optimizer.groups]  # fmt: skip
     for parameter in model.parameters():
         parameter.grad = torch.full_like(parameter, torch.nan)
-    optimizer.step(unless=torch.tensor(True))
+    optimizer.step(found_inf=torch.tensor(True))
     for key, value in model.named_parameters():
         assert torch.equal(value, before[key])
     for group, was in zip(optimizer.groups, kept, strict=True):

@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from tinysight.api.data import add_data, fetch_data, load_data, remove_data, verify_data
-from tinysight.api.preparing import draft, fitted, given, taken
+from tinysight.api.preparing import check_views, draft, fitted, given, taken
 from tinysight.api.run import Run
 from tinysight.api.sheet import preview
 from tinysight.data.readers.arrays import Layout, Range
 from tinysight.errors import Diverged, ResourceError, TinysightError, UsageError
 from tinysight.evaluation.predict import Prediction
 from tinysight.evaluation.result import Evaluation
-from tinysight.machine import choose_device
+from tinysight.machine import choose_compilation, choose_device
 from tinysight.progress import Progress
 from tinysight.recipe import Recipe
 from tinysight.reporting import write_report
@@ -69,7 +69,7 @@ def plan(
     """
     reading = given(value_range, layout, classes)
     asked = draft(recipe, overrides)
-    choose_device(device)
+    choose_compilation(compilation, choose_device(device), steps=0)
     RunFolder.check(out)
     data = taken(data, asked, overrides, skip_bad=skip_bad, quiet=quiet, **reading)
     return make_plan(data, fitted(recipe, data, overrides), device=device, compilation=compilation)
@@ -99,7 +99,8 @@ def train(
         recipe: a name in RECIPES, a recipe.json, a run to do again, or a Recipe.
         out: the run folder, new or empty; without it the next free one below `runs/`.
         device: "auto", "cpu", "cuda" or "mps".
-        compilation: "auto", "on" or "off": whether torch.compile makes the network's code.
+        compilation: what makes the network's code in place of torch: "on" torch.compile, "off"
+            nothing, "auto" what pays on this machine, see `machine.choose_compilation`.
         trace: look at some steps: trace.txt and trace.json.gz in the run folder.
         evaluate_test: also evaluate on test after it; the read of the labels is counted.
         tta: test-time augmentation of the evaluations, as for `evaluate`.
@@ -110,6 +111,7 @@ def train(
     Raises:
         TinysightError: see the tree in `tinysight.errors`.
     """
+    check_views(tta)
     progress = Progress(quiet=quiet)
     ready = plan(
         data,
@@ -144,6 +146,12 @@ def carry_out_and_report(
     """
     if evaluate_test and ready.data.test is None:
         raise UsageError(f"--evaluate-test: {ready.data.name} has no test split")
+    check_views(tta, ready.data)
+    if tta != "none" and ready.recipe.final and not evaluate_test:
+        raise UsageError(
+            f"tta={tta} is for evaluations, and a final fit has none but on test; add "
+            "--evaluate-test, or evaluate the run later"
+        )
     progress.say(str(ready))
     try:
         folder = carry_out(ready, out=out, trace=trace, progress=progress)

@@ -10,12 +10,13 @@ from tinysight.api.data import read
 from tinysight.data.dataset import DataSet
 from tinysight.data.readers.arrays import Layout, Range
 from tinysight.errors import UsageError
+from tinysight.evaluation.predict import TTA
 from tinysight.models import resolve as resolve_model
 from tinysight.recipe import Data, Facts, Recipe
 from tinysight.recipes import resolve as resolve_recipe
 from tinysight.run import RunFolder
 
-__all__ = ["draft", "fitted", "given", "taken"]
+__all__ = ["check_views", "draft", "fitted", "given", "taken"]
 
 
 def draft(recipe: str | Path | Recipe, overrides: Mapping[str, Any]) -> Recipe:
@@ -53,6 +54,25 @@ def fitted(recipe: str | Path | Recipe, data: DataSet, overrides: Mapping[str, A
     own = {k: v for k, v in overrides.items() if not k.startswith("data.")}
     found = _adapt(recipe, Facts(len(data.train), len(data.classes), data.mirror), own)
     return found.model_copy(update={"data": data.settings})
+
+
+def check_views(tta: str, data: DataSet | None = None) -> None:
+    """Refuse a test-time augmentation that there is none of, or that does not suit `data`.
+
+    Raises:
+        UsageError: no such name; mirror images are of another class, or shifts leave no picture.
+    """
+    if tta not in TTA:
+        raise UsageError(f"tta must be one of {', '.join(TTA)}, got {tta!r}")
+    if tta == "none" or data is None:
+        return
+    if not data.mirror:
+        raise UsageError(
+            f"tta={tta} looks at mirror images, which are not of their class in {data.name}; "
+            "use tta=none"
+        )
+    if tta == "mirror+shift" and min(data.shape[:2]) < 2:
+        raise UsageError(f"tta={tta} moves pictures by a pixel, which needs 2; use tta=mirror")
 
 
 def given(

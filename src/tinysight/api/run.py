@@ -9,10 +9,11 @@ from typing import Any
 
 from tinysight.api.data import reload
 from tinysight.api.pictures import gathered
+from tinysight.api.preparing import check_views
 from tinysight.data.dataset import DataSet
 from tinysight.errors import UsageError
 from tinysight.evaluation import result
-from tinysight.evaluation.predict import TTA, Prediction
+from tinysight.evaluation.predict import Prediction
 from tinysight.evaluation.predict import predict as predict_pictures
 from tinysight.evaluation.result import Evaluation
 from tinysight.machine import choose_device
@@ -77,8 +78,7 @@ class Run:
         """See `tinysight.evaluate`."""
         if split not in ("validation", "test"):
             raise UsageError(f"split must be validation or test, got {split!r}")
-        if tta not in TTA:
-            raise UsageError(f"tta must be one of {', '.join(TTA)}, got {tta!r}")
+        check_views(tta)
         if split == "validation" and self.recipe.final:
             raise UsageError(
                 f"{self.path} is a final fit: it was trained on its validation split too, so that "
@@ -89,11 +89,7 @@ class Run:
         part = found.split(split)
         if part is None:
             raise UsageError(f"{found.name} has no {split} split; evaluate on validation")
-        if tta != "none" and not found.mirror:
-            raise UsageError(
-                f"tta={tta} looks at mirror images, which are not of their class in {found.name}; "
-                "use tta=none"
-            )
+        check_views(tta, found)
         model = self.model(device=device)
         if split == "test":
             self.folder.count_test_read("evaluate")

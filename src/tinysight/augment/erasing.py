@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from tinysight.augment.layout import lines, unlined
+from tinysight.augment.layout import beside, lines, unlined
 
 __all__ = ["cover", "covered", "cutout_boxes", "erasing_boxes"]
 
@@ -20,7 +20,7 @@ ERASED_ASPECT = (0.3, 3.3)  # height / width
 def cover(images: Tensor, boxes: Tensor, colour: Tensor) -> Tensor:
     """Set what lies in the boxes (int64, n m 4: m a picture) to `colour` (uint8, c)."""
     c, h, w = images.shape[1:]
-    boxes, colour = boxes.to(images.device), colour.to(images.device)
+    boxes, colour = beside(boxes, images), beside(colour, images)
     inside = covered(boxes[:, 0], h, w, c)
     for other in boxes[:, 1:].unbind(1):
         inside |= covered(other, h, w, c)

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tinysight.augment.layout import lines, packed, planes, unlined
+from tinysight.augment.layout import beside, lines, packed, planes, unlined
 
 __all__ = [
     "Fill",
@@ -69,7 +69,7 @@ def flip_crop(
         ).repeat_interleave(c, 1)[:, None]
     rows, columns = _reflect(rows, h), _reflect(columns, w)
     if mirrored is not None:
-        columns = torch.where(mirrored.to(images.device)[:, None], w - 1 - columns, columns)
+        columns = torch.where(beside(mirrored, images)[:, None], w - 1 - columns, columns)
     rows = (torch.arange(n, device=images.device)[:, None] * h + rows) * w
     at = rows[:, :, None] + columns[:, None, :]
     found = lines(images).view(n * h * w, c).index_select(0, at.view(-1)).view(n, h, w * c)
@@ -79,7 +79,7 @@ def flip_crop(
 def _window(start: Tensor | None, n: int, size: int, images: Tensor) -> Tensor:
     """Which rows or columns of the endless picture each window shows: n size."""
     steps = torch.arange(size, device=images.device)
-    return steps.expand(n, size) if start is None else steps + start.to(images.device)[:, None]
+    return steps.expand(n, size) if start is None else steps + beside(start, images)[:, None]
 
 
 def _reflect(position: Tensor, size: int) -> Tensor:
@@ -156,8 +156,8 @@ def affine(images: Tensor, matrix: Tensor, fill: Fill = "reflect") -> Tensor:
             which is what Keras calls "reflect" in RandomRotation and RandomZoom.
     """
     h, w = images.shape[2:]
-    m = matrix.to(torch.float32).to(images.device)[..., None]
-    size = torch.tensor([w, h], device=images.device)[:, None, None]
+    m = beside(matrix.to(torch.float32), images)[..., None]
+    size = beside(torch.tensor([w, h]), images)[:, None, None]
     x = torch.arange(w, device=images.device) - (w - 1) / 2
     y = torch.arange(h, device=images.device) - (h - 1) / 2
     grid = (m[:, :, 0] * x)[:, :, None, :] + (m[:, :, 1] * y + m[:, :, 2])[..., None]

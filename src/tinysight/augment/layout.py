@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-__all__ = ["by_picture", "lines", "packed", "planes", "unlined"]
+__all__ = ["beside", "by_picture", "lines", "packed", "planes", "unlined"]
 
 
 def lines(images: Tensor) -> Tensor:
@@ -30,6 +30,11 @@ def packed(planes: Tensor) -> Tensor:
     return planes.round_().to(torch.uint8).contiguous(memory_format=torch.channels_last)
 
 
+def beside(values: Tensor, images: Tensor) -> Tensor:
+    """Return values from the CPU on the device of the pictures; a GPU is not waited for."""
+    return values.to(images.device, non_blocking=images.is_cuda)
+
+
 def by_picture(values: Tensor, images: Tensor) -> Tensor:
     """Return one value a picture (n) as float32 beside the pictures, n 1 1 1."""
-    return values.to(torch.float32).to(images.device)[:, None, None, None]
+    return beside(values.to(torch.float32), images)[:, None, None, None]

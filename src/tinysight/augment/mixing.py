@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from tinysight.augment.erasing import covered
-from tinysight.augment.layout import by_picture, lines, unlined
+from tinysight.augment.layout import beside, by_picture, lines, unlined
 
 __all__ = ["beta", "cutmix", "cutmix_boxes", "mixup"]
 
@@ -49,7 +49,7 @@ def cutmix(images: Tensor, targets: Tensor, boxes: Tensor) -> tuple[Tensor, Tens
     top, bottom, left, right = boxes.clamp(min=0).unbind(1)
     bottom, right = bottom.clamp(max=h), right.clamp(max=w)
     area = (bottom - top).clamp(min=0) * (right - left).clamp(min=0)
-    inside = covered(boxes.to(images.device), h, w, c)
+    inside = covered(beside(boxes, images), h, w, c)
     rows = lines(images)
     mixed = unlined(torch.where(inside, rows.roll(1, 0), rows), c)
     return mixed, _blend(targets, 1 - area.double() / (h * w))
@@ -73,5 +73,5 @@ def cutmix_boxes(share: Tensor, row: Tensor, column: Tensor, height: int, width:
 
 
 def _blend(targets: Tensor, share: Tensor) -> Tensor:
-    by = share.to(targets.dtype).to(targets.device)[:, None]
+    by = beside(share.to(targets.dtype), targets)[:, None]
     return targets * by + targets.roll(1, 0) * (1 - by)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from tinysight.augment import colour, draws, erasing, geometry, mixing, trivial
 from tinysight.augment.draws import Stream
+from tinysight.augment.layout import beside
 from tinysight.errors import UsageError
 from tinysight.recipe import Augment
 
@@ -117,7 +118,7 @@ def mix(
     blended = mixing.mixup(images, targets, _share(Stream.MIXUP_SHARE, settings.mixup, draw))
     at = (draw(Stream.MIX_KIND) < 0.5).nonzero()[:, 0]
     for into, other in zip(cut, blended, strict=True):
-        there = at.to(into.device)
+        there = beside(at, into)
         into.index_copy_(0, there, other.index_select(0, there))
     return cut
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from tinysight.augment.layout import by_picture, packed, planes
+from tinysight.augment.layout import beside, by_picture, packed, planes
 
 __all__ = ["autocontrast", "equalize", "posterize", "sharpness", "solarize"]
 
@@ -16,7 +16,7 @@ __all__ = ["autocontrast", "equalize", "posterize", "sharpness", "solarize"]
 def posterize(images: Tensor, bits: Tensor) -> Tensor:
     """Keep the upper `bits` (int64, n; 1 to 8) of every value."""
     mask = (256 - 2 ** (8 - bits)).to(torch.uint8)
-    return images & mask.to(images.device)[:, None, None, None]
+    return images & beside(mask, images)[:, None, None, None]
 
 
 def solarize(images: Tensor, threshold: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from tinysight.augment.colour import brightness, contrast, saturation
 from tinysight.augment.geometry import Fill, affine
+from tinysight.augment.layout import beside
 from tinysight.augment.tone import autocontrast, equalize, posterize, sharpness, solarize
 
 __all__ = ["OPERATIONS", "STRENGTHS", "apply"]
@@ -72,7 +73,7 @@ def apply(
         at = torch.isin(operation, wanted).nonzero()[:, 0]
         if len(at) == 0:
             continue
-        there = at.to(images.device)
+        there = beside(at, images)
         some = images.index_select(0, there)
         if names is moves:
             some = affine(some, _matrices(operation[at], signed[at]), fill)

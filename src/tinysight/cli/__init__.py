@@ -81,7 +81,9 @@ def train(
     tta: Tta = "none",
     compile_: Annotated[
         str,
-        typer.Option("--compile", metavar="auto|on|off", help="Let torch.compile make the code."),
+        typer.Option(
+            "--compile", metavar="auto|on|off", help="on: torch.compile; auto: what pays here."
+        ),
     ] = "auto",
     trace: Annotated[
         bool, typer.Option("--trace", help="Write where some steps' time goes: a table, a trace.")
@@ -101,8 +103,10 @@ def train(
     words.check_recipe(recipe, overrides)
     reading = words.reading(value_range, layout, classes, skip_bad=skip_bad)
     from tinysight import api
+    from tinysight.api.preparing import check_views
     from tinysight.progress import Progress
 
+    check_views(tta)
     progress = Progress(quiet=quiet)
     ready = api.plan(
         data,

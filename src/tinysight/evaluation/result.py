@@ -35,6 +35,10 @@ class Augmented:
     tta: str
     top1: Share
 
+    def __post_init__(self) -> None:
+        if self.tta not in TTA:
+            raise ValueError(f"tta must be one of {', '.join(TTA)}, got {self.tta!r}")
+
     def __str__(self) -> str:
         return f"{self.top1} with test-time augmentation ({self.tta}, {TTA[self.tta]})"
 

@@ -43,6 +43,7 @@ MODELS: dict[str, Builder] = {
 }
 
 ADAPT_ON = 1_000  # pictures; of 32x32 pixels they have nearly a million patches
+ADAPT_PIXELS = 4_000_000  # at most, of larger ones
 # The plan's weights, those trained, gradients, momentum and average: 20 bytes each, 20 GB.
 MOST_PARAMETERS = 1_000_000_000
 
@@ -125,7 +126,9 @@ def adapt(model: Classifier, images: Tensor) -> None:
         model: as built; a whitening is its net's first layer.
         images: uint8 n h w c, of the train split; those looked at are spread over it.
     """
-    some = images[:: max(1, len(images) // ADAPT_ON)][:ADAPT_ON]
+    n, h, w, _ = images.shape
+    count = min(n, ADAPT_ON, ADAPT_PIXELS // (h * w))
+    at = torch.arange(count) * n // count
     for module in model.modules():
         if isinstance(module, Whiten):
-            module.adapt(model.normalise(some.permute(0, 3, 1, 2)))
+            module.adapt(model.normalise(images[at].permute(0, 3, 1, 2)))

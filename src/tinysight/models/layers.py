@@ -137,6 +137,7 @@ class Whiten(nn.Conv2d):
     """
 
     MOST = 24  # filters before they are doubled; a patch of 2x2 pixels in colour has 12 values
+    AT_ONCE = 1_000_000  # pixels whose patches are held: 12 values of 8 bytes each
     EPSILON = 5e-4  # of hlb-CIFAR10; keeps what hardly varies from being blown up
 
     def __init__(self, channels: int, side: int, stride: int) -> None:
@@ -147,9 +148,12 @@ class Whiten(nn.Conv2d):
     @torch.no_grad()
     def adapt(self, images: Tensor) -> None:
         """Set the filters by normalised pictures, n c h w float32; some thousand are enough."""
-        patches = F.unfold(images, self.kernel_size, stride=self.stride)  # n (c side side) places
-        flat = patches.transpose(1, 2).flatten(0, 1).double()
-        values, vectors = torch.linalg.eigh(flat.T @ flat / len(flat))
+        total, seen = torch.zeros(()), 0
+        for some in images.split(max(1, self.AT_ONCE // images[0, 0].numel())):
+            patches = F.unfold(some, self.kernel_size, stride=self.stride)  # n (c side side) places
+            flat = patches.transpose(1, 2).flatten(0, 1).double()
+            total, seen = total + flat.T @ flat, seen + len(flat)
+        values, vectors = torch.linalg.eigh(total / seen)
         scaled = vectors.T / (values.clamp_min(0)[:, None] + self.EPSILON).sqrt()
         rows = scaled.flip(0)[: self.kept]
         self.weight.copy_(torch.cat([rows, -rows]).view_as(self.weight))

@@ -33,7 +33,8 @@ def speednet(
     into one dense layer. Source: K. Jordan, arXiv:2404.00498, sections 3 and 4.
 
     Differences: the whitening has no bias, so that nothing before the first group is trained or
-    followed backwards, and pictures over 40 pixels are halved by it: larger patches, larger steps.
+    followed backwards, and pictures over 40 pixels are halved by it: larger patches, larger steps;
+    norms add 1e-5 to a variance, not 1e-12, and with `depth` 3 too keep few steps' statistics.
     """
     steps, kept = halvings(shape, len(widths))
     stride = 2**steps

@@ -49,7 +49,7 @@ OPTIM_READERS = {
     "betas": ("adam", "adamw"),
     "eps": ("adam", "adamw"),
 }
-RATES: Mapping[Any, float] = {"sgd": 0.1, "muon": 0.12, "adam": 1e-3, "adamw": 1e-3}
+RATES: Mapping[str, float] = {"sgd": 0.1, "muon": 0.12, "adam": 1e-3, "adamw": 1e-3}
 SCHEDULE_READERS = {
     "warmup": ("constant", "cosine", "linear", "plateau"),
     "peak": ("onecycle",),
@@ -152,7 +152,7 @@ class Augment(Part):
     flip: Switch = Field(default=False, description="mirror left-right with probability one half")
     alternate: Switch = Field(
         default=False,
-        description="flip by lot in the first epoch, then in every other (arXiv:2404.00498)",
+        description="of flip: by lot in the first epoch, then in every other (arXiv:2404.00498)",
     )
     crop: Whole = Field(
         default=0, ge=0, le=64, description="pad by so many pixels, cut the old size out at random"
@@ -219,7 +219,8 @@ class Optim(Part):
     def _own_rate(cls, values: Any) -> Any:
         if isinstance(values, Mapping) and "lr" not in values:
             name = values.get("name")
-            return {**values, "lr": RATES[name]} if name in RATES else values
+            if isinstance(name, str) and name in RATES:
+                return {**values, "lr": RATES[name]}
         return values
 
     @model_validator(mode="after")

@@ -17,10 +17,11 @@ from tinysight.evaluation.intervals import wilson
 from tinysight.machine import (
     Compilation,
     Precision,
+    Threads,
     choose_compilation,
     choose_device,
     choose_precision,
-    environment,
+    choose_threads,
 )
 from tinysight.models import adapt, build
 from tinysight.models.describe import Description, describe
@@ -54,6 +55,7 @@ class Plan:
     mean: tuple[float, ...]
     deviation: tuple[float, ...]
     device: torch.device
+    threads: Threads
     precision: Precision
     compilation: Compilation
     notes: tuple[str, ...]
@@ -68,9 +70,7 @@ class Plan:
 
     def __str__(self) -> str:
         d, r, h = self.data, self.recipe, self.data.shape
-        train, validation = len(d.train), len(d.validation)
-        if r.final:
-            train, validation = train + validation, 0
+        train, validation = _sizes(d, r)
         sizes = ", ".join(f"{len(s):,} {n}" for n in SPLITS if (s := d.split(n)) is not None)
         per_epoch = steps(train, r.batch_size)
         clean = clean_pictures(train, validation)
@@ -87,7 +87,7 @@ class Plan:
             f"{_count(per_epoch, 'step')}, batch {r.batch_size}, {r.optim.name} {r.optim.lr:g} "
             f"{r.schedule.name}, seed {r.seed}",
             "score": f"{chosen}; clean training accuracy of {clean:,}, {_within(clean)}",
-            "machine": f"{self.device.type}, {_count(torch.get_num_threads(), 'thread')}, "
+            "machine": f"{self.device.type}, {self.threads}; channels-last; "
             f"{self.precision.name}: {self.precision.why}; {self.compilation}",
         }
         notes = [("note", note) for note in self.notes]
@@ -103,7 +103,7 @@ def plan(data: DataSet, recipe: Recipe, *, device: str = "auto", compilation: st
     _check(recipe, data)
     place = choose_device(device)
     precision = choose_precision(recipe.precision, place)
-    total = steps_in_all(steps(len(data.train), recipe.batch_size), recipe.epochs)
+    total = steps_in_all(steps(_sizes(data, recipe)[0], recipe.batch_size), recipe.epochs)
     mean, deviation = mean_and_deviation(data.train.images)
     model = build(
         recipe.model,
@@ -114,14 +114,20 @@ def plan(data: DataSet, recipe: Recipe, *, device: str = "auto", compilation: st
         seed=recipe.seed,
     )
     adapt(model, data.train.images)
-    chosen = choose_compilation(compilation, place, total, blocks(model))
+    chosen = choose_compilation(
+        compilation,
+        place,
+        total,
+        blocks=blocks(model),
+        pixels=total * recipe.batch_size * math.prod(data.shape[:2]),
+    )
     notes, init = list(data.notes), None
     if recipe.init is not None:
         start = RunFolder.open(recipe.init)
         said, init = warm_start(model, start)
-        notes += [said, *_strangers(start, data)]
+        notes += [said, *([] if recipe.final else _strangers(start, data))]
     table = describe(model, data.shape)
-    _check_statistics(recipe, len(data.train), table)
+    _check_statistics(recipe, _sizes(data, recipe)[0], table)
     return Plan(
         data,
         recipe,
@@ -130,6 +136,7 @@ def plan(data: DataSet, recipe: Recipe, *, device: str = "auto", compilation: st
         mean,
         deviation,
         place,
+        choose_threads(),
         precision,
         chosen,
         tuple(notes),
@@ -158,9 +165,6 @@ def train(
         write_atomic(folder.path / "recipe.json", recipe.to_json())
         folder.write_json("data", _data(ready))
         folder.write_json("model", ready.table.to_dict())
-        folder.write_json(
-            "environment", environment(ready.device, ready.precision, ready.compilation)
-        )
         fit(
             copy.deepcopy(ready.model),
             *ready.splits,
@@ -169,6 +173,7 @@ def train(
             classes=len(data.classes),
             mean=ready.mean,
             device=ready.device,
+            threads=ready.threads,
             precision=ready.precision,
             compilation=ready.compilation,
             progress=progress,
@@ -179,7 +184,7 @@ def train(
 
 
 def _check(recipe: Recipe, data: DataSet) -> None:
-    n, weights = len(data.train), recipe.loss.class_weights
+    n, weights = _sizes(data, recipe)[0], recipe.loss.class_weights
     if recipe.batch_size > n:
         raise RecipeError(
             f"batch_size ({recipe.batch_size}) is above the {n} training pictures; use at most {n}"
@@ -209,6 +214,12 @@ def _check_statistics(recipe: Recipe, n: int, table: Description) -> None:
             )
 
 
+def _sizes(data: DataSet, recipe: Recipe) -> tuple[int, int]:
+    """How many pictures are trained on, and how many held out; as `Plan.splits` has them."""
+    n, held = len(data.train), len(data.validation)
+    return (n + held, 0) if recipe.final else (n, held)
+
+
 def _count(n: float, thing: str) -> str:
     return f"{n:,} {thing}" if n == 1 else f"{n:,} {thing}s"
 
@@ -235,8 +246,13 @@ def _strangers(start: RunFolder, data: DataSet) -> list[str]:
     """Refuse a start that has seen this validation split; say where nothing is known of that.
 
     Raises:
-        RecipeError: `start` was trained on another cut of the same pictures.
+        RecipeError: `start` was trained on another cut of the same pictures, or is a final fit.
     """
+    if start.recipe().final:
+        raise RecipeError(
+            f"init={start.path} is a final fit: it was trained on its validation split too; start "
+            "from a run that was not, or with final=true"
+        )
     theirs = start.data()
     if theirs["fingerprints"] != data.fingerprints:
         return [

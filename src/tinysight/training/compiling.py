@@ -21,47 +21,52 @@ def compiled(
     model: nn.Module,
     compilation: Compilation,
     precision: Precision,
-    batch: tuple[Tensor, Tensor],
-    rounding: AbstractContextManager[object],
+    batches: list[tuple[Tensor, Tensor]],
+    autocast: AbstractContextManager[object],
     say: Callable[[str], None],
-) -> Network:
+) -> tuple[Network, Compilation]:
     """Return `model` as `compilation` has it; where that fails, the model itself, and say why.
 
-    Weights and statistics are shared with the model.
+    Weights and statistics are shared with the model. The second that is returned is what came of
+    it, for the record.
 
     Args:
         model: in training mode.
-        batch: pictures and labels as the training will have them.
-        rounding: what the training computes under.
+        batches: pictures and labels as the training will have them, one of each size.
+        autocast: what the training computes under.
         say: shows a line to the user.
     """
     if compilation.by is None:
-        return model
+        return model, compilation
     try:
         if compilation.by == "kernels":
-            return fused(model, precision.dtype)
+            return fused(model, precision.dtype), compilation
         say("compiling the network: half a minute or more")
-        return _compiled(model, *batch, rounding)
+        return _compiled(model, batches, autocast), compilation
     except Exception as error:  # whatever a compiler may lack, the model can do without
         first = str(error).strip().partition("\n")[0]
-        say(f"it cannot be compiled and is run as it is: {type(error).__name__}: {first}")
-    return model
+        why = f"{type(error).__name__}: {first}"
+        say(f"it cannot be compiled and is run as it is: {why}; --compile off leaves it at that")
+        return model, Compilation(None, f"failed, {why}")
 
 
 def _compiled(
-    model: nn.Module, images: Tensor, labels: Tensor, rounding: AbstractContextManager[object]
+    model: nn.Module,
+    batches: list[tuple[Tensor, Tensor]],
+    autocast: AbstractContextManager[object],
 ) -> Network:
     """The model by torch.compile.
 
-    It is tried on one step, whose traces in the model are undone: what is compiled is compiled
-    now, and not in the middle of the training.
+    It is tried on a step of each size, whose traces in the model are undone: what is compiled is
+    compiled now, and not in the middle of the training.
     """
     before = {name: value.clone() for name, value in model.state_dict().items()}
     try:
         made = torch.compile(model)  # loads the compiler, which takes a second
-        with rounding:
-            logits = made(images)
-        F.cross_entropy(logits.float(), labels).backward()
+        for images, labels in batches:
+            with autocast:
+                logits = made(images)
+            F.cross_entropy(logits.float(), labels).backward()
         return made
     finally:
         model.zero_grad()

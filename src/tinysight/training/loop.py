@@ -17,7 +17,14 @@ from tinysight.augment import augment, mix
 from tinysight.data.dataset import Split
 from tinysight.errors import Diverged, Interrupted
 from tinysight.evaluation.predict import score
-from tinysight.machine import Compilation, Precision, repeatable
+from tinysight.machine import (
+    Compilation,
+    Precision,
+    Threads,
+    environment,
+    repeatable,
+    using,
+)
 from tinysight.process import holding_memory, peak_memory, process_seconds
 from tinysight.progress import Progress, span
 from tinysight.recipe import Recipe
@@ -50,13 +57,14 @@ def fit(
     classes: int,
     mean: Sequence[float],
     device: torch.device,
+    threads: Threads,
     precision: Precision,
     compilation: Compilation,
     progress: Progress,
     stop: StopRequest,
     trace: bool = False,
 ) -> None:
-    """Train `model` by `recipe` and leave metrics.csv and the checkpoints in the run folder.
+    """Train `model` by `recipe`; leave metrics, checkpoints and environment in the run folder.
 
     The best checkpoint is the one of highest validation accuracy, of equals that of lowest
     validation loss: on a few hundred pictures many epochs are equal, the early ones less settled.
@@ -97,6 +105,7 @@ def fit(
     mixing = recipe.augment.mixup > 0 or recipe.augment.cutmix > 0
     per_epoch = steps(n, recipe.batch_size)
     total = steps_in_all(per_epoch, recipe.epochs)
+    epochs = steps(total, per_epoch)  # of which the last may be a part
     step = looked = best_epoch = risen_epoch = 0
     shown = started
     best = (-1.0, -math.inf)
@@ -137,19 +146,21 @@ def fit(
     def evaluation() -> float:
         return _seconds(measure, clean, len(clean) + len(held_out or ()))
 
-    rounding = torch.autocast(device.type, precision.dtype, precision.name == "bf16")
+    autocast = torch.autocast(device.type, precision.dtype, precision.name == "bf16")
     traced = tracing(folder, total, device) if trace else nullcontext(lambda: None)
     with (
         repeatable(device),
+        using(threads),
         holding_memory(),
-        progress.training(math.ceil(recipe.epochs), total, evaluation),
+        progress.training(epochs, total, evaluation),
         traced as step_ended,
     ):
-        some = slice(min(recipe.batch_size, n))
-        batch = seen.images[some].permute(0, 3, 1, 2), seen.labels[some]
-        network = compiled(model.train(), compilation, precision, batch, rounding, progress.say)
+        network, compilation = compiled(
+            model.train(), compilation, precision, _samples(seen, per_epoch), autocast, progress.say
+        )
+        folder.write_json("environment", environment(device, threads, precision, compilation))
 
-        for epoch in range(1, math.ceil(recipe.epochs) + 1):
+        for epoch in range(1, epochs + 1):
             model.train()
             tally = _Tally(device)
             epoch_started = time.perf_counter()
@@ -157,7 +168,7 @@ def fit(
             batches = order(n, recipe.batch_size, seed=recipe.seed, epoch=epoch)
             for index in batches[: total - step]:
                 _seed_dropout(recipe.seed, step, device)
-                at = index.to(device)
+                at = index.to(device, non_blocking=device.type == "cuda")
                 labels = seen.labels[at]
                 images = seen.images[at].permute(0, 3, 1, 2)  # n c h w, channels-last as it lies
                 images = augment(
@@ -174,7 +185,7 @@ def fit(
                 rate *= factor(recipe.schedule, step, total, per_epoch)
                 optimizer.lr = rate
 
-                with rounding:
+                with autocast:
                     logits = network(images)
                 loss = cross_entropy(
                     logits.float(), targets, weights, smoothing=recipe.loss.label_smoothing
@@ -183,7 +194,7 @@ def fit(
                 loss.backward()
                 if recipe.optim.clip:
                     nn.utils.clip_grad_norm_(model.parameters(), recipe.optim.clip)
-                optimizer.step(unless=loss.detach().isfinite().logical_not())
+                optimizer.step(found_inf=loss.detach().isfinite().logical_not())
                 if average:
                     average.update(model)
                 step += 1
@@ -294,6 +305,13 @@ class _Loaded:
 
 def _on(split: Split, device: torch.device) -> _Loaded:
     return _Loaded(split.images.to(device), split.labels.to(device))
+
+
+def _samples(split: _Loaded, per_epoch: int) -> list[tuple[Tensor, Tensor]]:
+    """A batch of each size that an epoch has, pictures n c h w and labels: they differ by one."""
+    n = len(split)
+    sizes = {-(-n // per_epoch), n // per_epoch}
+    return [(split.images[:m].permute(0, 3, 1, 2), split.labels[:m]) for m in sorted(sizes)]
 
 
 def _sample(split: _Loaded, n: int, *, seed: int) -> _Loaded:

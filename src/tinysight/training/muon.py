@@ -40,7 +40,7 @@ def muon(
     lr: float,
     momentum: float,
     nesterov: bool,
-    void: Tensor | None = None,
+    found_inf: Tensor | None = None,
 ) -> None:
     """Take one step of Muon with weights of fixed norm, as airbench94_muon has it.
 
@@ -49,7 +49,7 @@ def muon(
 
     Args:
         momenta: one a parameter, changed in place; zeros at the start.
-        void: one value on the parameters' device; where it is not 0, nothing is changed.
+        found_inf: one value on the parameters' device; where it is not 0, nothing is changed.
     """
     for parameter, grad, kept in zip(params, grads, momenta, strict=True):
         averaged = momentum * kept + grad
@@ -57,8 +57,8 @@ def muon(
         step = orthogonal(towards.flatten(1)).view_as(parameter)
         size = parameter.norm().clamp_min(torch.finfo(parameter.dtype).tiny)
         moved = parameter * (len(parameter) ** 0.5 / size) - lr * step
-        if void is not None:
-            averaged = torch.where(void > 0, kept, averaged)
-            moved = torch.where(void > 0, parameter, moved)
+        if found_inf is not None:
+            averaged = torch.where(found_inf > 0, kept, averaged)
+            moved = torch.where(found_inf > 0, parameter, moved)
         kept.copy_(averaged)
         parameter.copy_(moved)

@@ -29,7 +29,7 @@ class Group:
     rule: str
     weight_decay: float = 0.0
     scale: float = 1.0
-    first: list[Tensor | None] = field(default_factory=list)  # momentum, or mean gradient
+    first: list[Tensor] = field(default_factory=list)  # momentum, or mean gradient
     second: list[Tensor] = field(default_factory=list)  # mean squared gradient
     steps: list[Tensor] = field(default_factory=list)
 
@@ -54,49 +54,50 @@ class Optimiser:
                 parameter.grad = None
 
     @torch.no_grad()
-    def step(self, unless: Tensor | None = None) -> None:
+    def step(self, found_inf: Tensor | None = None) -> None:
         """Change the parameters by their gradients, which all must have.
 
         Args:
-            unless: one truth value on the device of the parameters: where it is true, nothing is
+            found_inf: one truth value on the device of the parameters: where it is true, nothing is
                 changed. The host does not wait for it.
         """
-        void = None if unless is None else unless.float()
+        found_inf = None if found_inf is None else found_inf.float()
         for group in self.groups:
             params: list[Tensor] = [*group.params]
             grads = [p.grad for p in params if p.grad is not None]
             if group.rule == "muon":
-                self._orthogonalise(group, params, grads, void)
+                self._orthogonalise(group, params, grads, found_inf)
             elif group.rule == "sgd":
-                self._descend(group, params, grads, void)
+                self._descend(group, params, grads, found_inf)
             else:
-                self._adapt(group, params, grads, void)
+                self._adapt(group, params, grads, found_inf)
 
     def _orthogonalise(
-        self, group: Group, params: list[Tensor], grads: list[Tensor], void: Tensor | None
+        self, group: Group, params: list[Tensor], grads: list[Tensor], found_inf: Tensor | None
     ) -> None:
         group.first = group.first or [torch.zeros_like(p) for p in params]
         muon(
             params,
             grads,
-            [kept for kept in group.first if kept is not None],
+            group.first,
             lr=self.lr * group.scale,
             momentum=self.settings.momentum,
             nesterov=self.settings.nesterov,
-            void=void,
+            found_inf=found_inf,
         )
 
     def _descend(
-        self, group: Group, params: list[Tensor], grads: list[Tensor], void: Tensor | None
+        self, group: Group, params: list[Tensor], grads: list[Tensor], found_inf: Tensor | None
     ) -> None:
         momentum = self.settings.momentum
-        group.first = group.first or [None] * len(params)
+        # From zeros the first step is the gradient's, as torch has it; a void one leaves zeros.
+        group.first = group.first or [torch.zeros_like(p) for p in params]
         sgd(
             params,
             grads,
-            group.first,
+            [*group.first],
             fused=True,
-            found_inf=void,
+            found_inf=found_inf,
             weight_decay=group.weight_decay,
             momentum=momentum,
             lr=self.lr * group.scale,
@@ -106,7 +107,7 @@ class Optimiser:
         )
 
     def _adapt(
-        self, group: Group, params: list[Tensor], grads: list[Tensor], void: Tensor | None
+        self, group: Group, params: list[Tensor], grads: list[Tensor], found_inf: Tensor | None
     ) -> None:
         if not group.steps:
             group.first = [torch.zeros_like(p) for p in params]
@@ -117,12 +118,12 @@ class Optimiser:
         function(
             params,
             grads,
-            [kept for kept in group.first if kept is not None],
+            group.first,
             group.second,
             [],
             group.steps,
             fused=True,
-            found_inf=void,
+            found_inf=found_inf,
             amsgrad=False,
             beta1=beta1,
             beta2=beta2,

@@ -36,7 +36,8 @@ def tracing(folder: RunFolder, steps: int, device: torch.device) -> Iterator[Cal
     def keep(found: profile) -> None:
         order = f"self_{device.type}_time_total" if device.type == "cuda" else "self_cpu_time_total"
         table = found.key_averages().table(order, row_limit=ROWS, max_name_column_width=60)
-        write_atomic(folder.path / "trace.txt", f"{look} steps of the training\n{table}\n")
+        said = f"{look} steps, with the evaluation of an epoch that ends in them"
+        write_atomic(folder.path / "trace.txt", f"{said}\n{table}\n")
         with tempfile.TemporaryDirectory() as scratch:
             raw = Path(scratch) / "trace.json"
             found.export_chrome_trace(str(raw))

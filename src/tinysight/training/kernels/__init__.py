@@ -37,10 +37,11 @@ def fused(model: nn.Module, dtype: torch.dtype) -> nn.Module:
 
     Args:
         model: in training mode, on a CPU.
-        dtype: of its maps, bfloat16 or float32; others are left to torch.
+        dtype: of its maps, bfloat16 or float32; maps of another are left to torch.
 
     Raises:
         OSError, subprocess.SubprocessError: the kernels cannot be built, see `build`.
+        TypeError: there are none for this `dtype`.
         ArithmeticError: they compute something else than torch.
     """
     library = build(dtype)
@@ -95,6 +96,7 @@ def _fits(relu: nn.ReLU, norm: nn.BatchNorm2d, pool: nn.MaxPool2d) -> bool:
         and norm.momentum is not None
         and norm.num_features % LANES == 0
         and norm.num_features <= MOST
+        and all(t.dtype == torch.float32 for t in norm.state_dict().values() if t.ndim)
         and not any(part._forward_hooks or part._forward_pre_hooks for part in (relu, norm, pool))
     )
 
@@ -127,7 +129,8 @@ class _Function(torch.autograd.Function):
         x = x.contiguous(memory_format=LAST)
         n, c, h, w = x.shape
         y = torch.empty((n, c, h // 2, w // 2), dtype=x.dtype, memory_format=LAST)
-        kept, mean, inverse, sums = torch.empty_like(y), torch.empty(c), torch.empty(c), _sums(c)
+        kept, sums = torch.empty_like(y), _sums(c)
+        mean, inverse = torch.empty(2, c, dtype=torch.float32)
         shape = Shape(n, h, w, c, torch.get_num_threads())
         library.forward(
             *map(_at, (x, kept, y, weight, bias, mean, inverse)),
@@ -172,9 +175,9 @@ def _check(library: ctypes.CDLL, dtype: torch.dtype) -> None:
     generator = torch.Generator().manual_seed(0)
 
     def some(*shape: int) -> Tensor:
-        return torch.randn(shape, generator=generator)
+        return torch.randn(shape, generator=generator, dtype=torch.float32)
 
-    parts = nn.ReLU(), nn.BatchNorm2d(LANES), nn.MaxPool2d(2)
+    parts = nn.ReLU(), nn.BatchNorm2d(LANES, dtype=torch.float32), nn.MaxPool2d(2)
     with torch.no_grad():
         parts[1].weight.copy_(some(LANES))
     x, dy = some(3, LANES, 7, 5), some(3, LANES, 3, 2)

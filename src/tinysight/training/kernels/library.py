@@ -30,10 +30,13 @@ def build(dtype: torch.dtype) -> ctypes.CDLL:
     a cache could have us run.
 
     Raises:
-        OSError: there is no gcc, or what it made cannot be loaded.
-        subprocess.SubprocessError: gcc does not compile them.
+        OSError: there is no gcc, it does not compile them, or what it made cannot be loaded.
+        subprocess.SubprocessError: gcc does not end.
+        TypeError: another `dtype`.
     """
-    kind = ["-DBF16"] if dtype == torch.bfloat16 else []
+    kind = {torch.bfloat16: ("-DBF16",), torch.float32: ()}.get(dtype)
+    if kind is None:
+        raise TypeError(f"there are kernels for bfloat16 and float32, not for {dtype}")
     with (
         tempfile.TemporaryDirectory(prefix="tinysight-") as scratch,
         as_file(files("tinysight.training.kernels") / "block.c") as source,
@@ -46,4 +49,7 @@ def build(dtype: torch.dtype) -> ctypes.CDLL:
 
 
 def _run(*words: str) -> None:
-    subprocess.run(words, check=True, capture_output=True, text=True, timeout=SECONDS)
+    ended = subprocess.run(words, check=False, capture_output=True, text=True, timeout=SECONDS)
+    if ended.returncode:
+        said = next((line for line in ended.stderr.splitlines() if "error" in line), ended.stderr)
+        raise OSError(f"gcc: {said.strip()}")

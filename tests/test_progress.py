@@ -87,6 +87,20 @@ def test_the_time_left_holds_the_evaluations(clock: list[float]) -> None:
     assert steps == [f"{duration(s)} left" for s in expected]
 
 
+def test_steps_that_cost_less_are_counted_for_less(clock: list[float]) -> None:
+    progress, screen = shown(terminal=False)
+
+    def work(step: int) -> float:  # the first four of ten are half as long
+        return min(step, 4) / 2 + max(step - 4, 0)
+
+    with progress.training(1, 10, lambda: 30.0, work):
+        for step in (1, 2):
+            clock[0] += 20
+            progress.step(step, 1, 1.0, 0.5, 640)
+    said = screen.getvalue().splitlines()
+    assert said[-1].endswith(f"  {duration(2 * 20 + 6 * 40 + 30)} left")
+
+
 def test_an_evaluation_that_was_seen_is_not_estimated(clock: list[float]) -> None:
     progress, screen = shown(terminal=False)
     assert train(progress, clock, 0.6, 50.0) == 0

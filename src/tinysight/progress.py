@@ -44,7 +44,7 @@ class Progress:
         self._bars: Bars | None = None
         self._counter: Bars | None = None
         self._task = TaskID(0)
-        self._clock = _Clock(0, 0, lambda: 0.0)
+        self._clock = _Clock(0, 0, lambda: 0.0, float)
         self._expected = False
         self._line_at = 0.0
         self._validation = ""
@@ -54,7 +54,13 @@ class Progress:
         self.console.print(text, markup=False)
 
     @contextmanager
-    def training(self, epochs: int, steps: int, evaluation: Callable[[], float]) -> Iterator[None]:
+    def training(
+        self,
+        epochs: int,
+        steps: int,
+        evaluation: Callable[[], float],
+        work: Callable[[int], float] = float,
+    ) -> Iterator[None]:
         """Show a training while entered.
 
         Args:
@@ -62,8 +68,9 @@ class Progress:
             steps: in all of them.
             evaluation: estimates the seconds of an evaluation; called at most once, where the
                 first epoch takes long.
+            work: what the steps up to one cost, in any unit, where they do not all cost the same.
         """
-        self._clock = _Clock(epochs, steps, evaluation)
+        self._clock = _Clock(epochs, steps, evaluation, work)
         self._expected, self._validation = False, ""
         self._line_at = time.perf_counter()
         if not self.console.is_terminal:
@@ -146,8 +153,14 @@ class Progress:
 class _Clock:
     """What is left of a training: its steps, and an evaluation after each epoch."""
 
-    def __init__(self, epochs: int, steps: int, evaluation: Callable[[], float]) -> None:
-        self.epochs, self.total, self.evaluation = epochs, steps, evaluation
+    def __init__(
+        self,
+        epochs: int,
+        steps: int,
+        evaluation: Callable[[], float],
+        work: Callable[[int], float],
+    ) -> None:
+        self.epochs, self.total, self.evaluation, self.work = epochs, steps, evaluation, work
         self.first: tuple[float, int] | None = None
         self.last = 0.0  # when the last step was shown
         self.apart = 0.0  # seconds since the first step that were none of the steps'
@@ -166,7 +179,8 @@ class _Clock:
             self.measured = self.evaluation()
             self.last = time.perf_counter()
             self.apart += self.last - now
-        return taken / (step - first) * (self.total - step) + self.epochs * self.measured
+        done, left = self.work(step) - self.work(first), self.work(self.total) - self.work(step)
+        return taken / done * left + self.epochs * self.measured
 
     def epoch(self) -> None:
         """Take the time since the epoch's last step for that of every evaluation to come."""

@@ -196,3 +196,24 @@ def test_no_motion_changes_no_byte(noise: Any) -> None:
         still = torch.eye(3, dtype=torch.float64)[:2].expand(6, 2, 3)
         for fill in ("zero", "reflect"):
             assert torch.equal(geometry.affine(images, still, fill), images)
+
+
+def test_smaller_pictures_are_means_of_what_they_cover() -> None:
+    images = torch.randint(0, 256, (5, 3, 32, 48), dtype=torch.uint8)
+    found = geometry.shrink(images, 24, 36)
+    assert found.shape == (5, 3, 24, 36)
+    for picture, small in zip(images, found, strict=True):
+        drawn = Image.fromarray(picture.permute(1, 2, 0).numpy())
+        expected = torch.from_numpy(np.array(drawn.resize((36, 24), Image.Resampling.BILINEAR)))
+        assert (small.permute(1, 2, 0).int() - expected.int()).abs().max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("size", "share", "found"),
+    [((32, 32), 0.75, (24, 24)), ((96, 64), 0.5, (48, 32)), ((20, 12), 0.5, (16, 12)),
+     ((1, 1), 0.75, (1, 1)), ((33, 32), 1.0, (33, 32))],
+)  # fmt: skip
+def test_pictures_are_never_shrunk_under_16_pixels(
+    size: tuple[int, int], share: float, found: tuple[int, int]
+) -> None:
+    assert geometry.shrunk(*size, share) == found

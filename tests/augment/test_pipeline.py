@@ -357,3 +357,12 @@ def test_alternate_mirrors_by_lot_first_and_then_every_other_epoch(noise: Any) -
     assert torch.equal(seen[2], seen[0])
     assert torch.equal(seen[3], seen[1])
     assert torch.equal(seen[1][mirrored[1]], images[mirrored[1]].flip(3))
+
+
+@pytest.mark.parametrize(("done", "side"), [(0.0, 24), (0.39, 24), (0.4, 32), (1.0, 32)])
+def test_a_training_starts_on_smaller_pictures(done: float, side: int) -> None:
+    images = torch.zeros(2, 3, 32, 32, dtype=torch.uint8)
+    settings = Augment(shrink=0.75, shrink_until=0.4)
+    found = augment(images, torch.arange(2), settings, seed=0, epoch=1, done=done)
+    assert found.shape == (2, 3, side, side)
+    assert augment(images, torch.arange(2), settings, seed=0, epoch=1).shape == images.shape

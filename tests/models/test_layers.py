@@ -10,6 +10,7 @@ import torch
 from torch.nn import functional as F
 
 from tinysight.errors import ModelError
+from tinysight.models import build
 from tinysight.models.layers import (
     Classifier,
     GlobalMax,
@@ -20,6 +21,7 @@ from tinysight.models.layers import (
     conv_norm_relu,
     residual,
 )
+from tinysight.recipe import Model
 
 
 def test_normalise_by_hand() -> None:
@@ -140,3 +142,23 @@ def test_basic_block_is_relu_of_the_sum(shortcut: Literal["pad", "project"]) -> 
     assert torch.allclose(wide(x), (wide.body(x) + wide.shortcut(x)).clamp(min=0))
     assert wide(x).shape == (2, 6, 3, 3)
     assert sum(p.numel() for p in wide.shortcut.parameters()) == (0 if shortcut == "pad" else 36)
+
+
+def test_a_size_that_is_accepted_is_taken_and_no_other() -> None:
+    model = build(Model(name="speednet"), (32, 32, 3), 10, mean=[0.5] * 3, deviation=[0.2] * 3,
+                  seed=0).train()  # fmt: skip
+    statistics = {k: v.clone() for k, v in model.state_dict().items()}
+    model.accept(24, 24)
+    assert model.training
+    assert all(torch.equal(v, statistics[k]) for k, v in model.state_dict().items())
+    assert model(torch.zeros(2, 3, 24, 24)).shape == (2, 10)
+    for shape in ((2, 3, 16, 16), (2, 1, 24, 24), (2, 3, 24, 32)):
+        with pytest.raises(ModelError, match="model speednet takes pictures n 3 32 32"):
+            model(torch.zeros(shape))
+
+
+def test_a_size_that_the_network_cannot_take_is_refused() -> None:
+    model = build(Model(name="p3"), (32, 32, 3), 10, mean=[0.5] * 3, deviation=[0.2] * 3, seed=0)
+    with pytest.raises(ModelError, match="takes pictures of 32x32 alone, not of 24x24; use"):
+        model.accept(24, 24)
+    assert model.sizes == {(32, 32)}

@@ -15,8 +15,9 @@ from torch import Tensor, nn
 
 from tinysight import training
 from tinysight.data.dataset import DataSet, Split
-from tinysight.errors import CheckpointError, Diverged, Interrupted, RecipeError
+from tinysight.errors import CheckpointError, Diverged, Interrupted, ModelError, RecipeError
 from tinysight.evaluation.predict import probabilities, score
+from tinysight.models.layers import Classifier
 from tinysight.models.restore import restore, warm_start
 from tinysight.progress import Progress
 from tinysight.recipe import Recipe
@@ -474,6 +475,34 @@ def test_a_start_that_has_seen_this_validation_is_refused(
         plan(other_cut, recipe)
     notes = plan(replace(toy, fingerprints={"train": "2" * 64}), recipe).notes
     assert any("was trained on other data" in n for n in notes)
+
+
+def test_a_training_that_starts_on_smaller_pictures(
+    run: Runner, toy: DataSet, small: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wide = {s: _doubled(getattr(toy, s)) for s in ("train", "validation", "test")}
+    data = replace(toy, **wide)
+    fields = {"augment.shrink": 0.625, "augment.shrink_until": 0.5}
+    seen: list[int] = []
+    taken = Classifier.forward
+
+    def watched(model: Classifier, images: Tensor) -> Tensor:
+        seen.append(images.shape[2])
+        return taken(model, images)
+
+    monkeypatch.setattr(Classifier, "forward", watched)
+    recipe = small.override_all({"model": "resnet9", "model.width": 8, **fields})
+    folder = run(data, recipe, tmp_path / "run")
+    trained = [side for side in seen if side == 20]
+    assert len(trained) == 6 + 1  # half of 12 steps, and one when the size was accepted
+    restore(folder, "best")(torch.zeros(1, 3, 32, 32))
+    with pytest.raises(ModelError, match="takes pictures of 32x32 alone"):
+        plan(data, small.override_all(fields), device="cpu")
+
+
+def _doubled(split: Split) -> Split:
+    images = split.images.repeat_interleave(4, 1).repeat_interleave(4, 2)
+    return replace(split, images=images)
 
 
 def test_a_final_fit_is_no_start_for_what_chooses_on_its_pictures(

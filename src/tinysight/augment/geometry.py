@@ -1,4 +1,4 @@
-"""Where pixels go: mirror, crop, and one resampling for every affine transform."""
+"""Where pixels go: mirror, crop, one resampling for every affine transform, smaller pictures."""
 
 from __future__ import annotations
 
@@ -18,12 +18,16 @@ __all__ = [
     "flip_crop",
     "rotate",
     "shear",
+    "shrink",
+    "shrunk",
     "similarity",
     "translate",
     "zoom",
 ]
 
 Fill = Literal["zero", "reflect"]
+
+SMALLEST = 16  # pixels a side, under which no picture is shrunk
 
 # Coordinates are rounded to 1/256 pixel. A bilinear weight is then a multiple of 2^-16, and its
 # product with a uint8 sums exactly in float32: every device and batch size gives the same bytes
@@ -88,6 +92,20 @@ def _reflect(position: Tensor, size: int) -> Tensor:
         return torch.zeros_like(position)
     position = position.remainder(2 * size - 2)
     return torch.minimum(position, 2 * size - 2 - position)
+
+
+def shrink(images: Tensor, height: int, width: int) -> Tensor:
+    """Return the pictures smaller, each new pixel a mean over those that it covers (bilinear)."""
+    size = (height, width)
+    return packed(
+        F.interpolate(planes(images), size, mode="bilinear", align_corners=False, antialias=True)
+    )
+
+
+def shrunk(height: int, width: int, share: float) -> tuple[int, int]:
+    """Return the size of pictures that start smaller: `share` of each side, at least 16 pixels."""
+    h, w = (max(round(side * share), min(side, SMALLEST)) for side in (height, width))
+    return h, w
 
 
 def translate(images: Tensor, right: Tensor, down: Tensor, fill: Fill = "reflect") -> Tensor:

@@ -28,12 +28,13 @@ def augment(
     *,
     seed: int,
     epoch: int,
+    done: float = 1.0,
     mean: Sequence[float] | None = None,
 ) -> Tensor:
     """Return the pictures as the training sees them in this epoch.
 
-    What happens to a picture follows from (seed, epoch, its index) alone: not from the batch it
-    is in, nor the device, the threads or torch's own random state.
+    What happens to a picture follows from (seed, epoch, its index) and `done` alone: not from the
+    batch it is in, nor the device, the threads or torch's own random state.
 
     Args:
         images: uint8, n c h w, 0 to 255; c of 1 or 3.
@@ -42,6 +43,7 @@ def augment(
         settings: what to do; mixing is left to `mix`.
         seed: of the training.
         epoch: of the training.
+        done: the share of the training that is behind; decides whether pictures are smaller still.
         mean: of each channel over the train split, a fraction (0 to 1): what cutout and erasing
             put in place of the picture; None is middle grey.
 
@@ -70,6 +72,9 @@ def augment(
         images = _jitter(images, settings, draw)
     if settings.cutout or settings.erase:
         images = erasing.cover(images, _boxes(images, settings, draw), _colour(images, mean))
+    if settings.shrink < 1 and done < settings.shrink_until:
+        h, w = images.shape[2:]
+        images = geometry.shrink(images, *geometry.shrunk(h, w, settings.shrink))
     return images
 
 

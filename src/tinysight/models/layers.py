@@ -65,6 +65,7 @@ class Classifier(nn.Module):
 
     Attributes:
         shape: height, width and channels of the pictures that it takes.
+        sizes: heights and widths that it takes: those of `shape`, and what `accept` has added.
         classes: number of classes, k.
         name: its name in `MODELS`.
         note: what the builder chose for this size of picture, one phrase.
@@ -88,8 +89,30 @@ class Classifier(nn.Module):
                 f"got {len(mean)} and {len(deviation)}"
             )
         self.shape, self.classes, self.name, self.note = shape, classes, name, note
+        self.sizes = {shape[:2]}
         self.normalise = Normalise(mean, deviation)
         self.net = net
+
+    @torch.no_grad()
+    def accept(self, height: int, width: int) -> None:
+        """Take pictures of this size too, as a training does that starts on smaller ones.
+
+        Raises:
+            ModelError: the network cannot; one that ends in a global pooling can.
+        """
+        training, some = self.training, torch.zeros(1, self.shape[2], height, width)
+        self.sizes.add((height, width))
+        try:
+            self.eval()(some)
+        except RuntimeError as error:
+            self.sizes.remove((height, width))
+            h, w, _ = self.shape
+            raise ModelError(
+                f"model {self.name} takes pictures of {h}x{w} alone, not of {height}x{width}; use "
+                "augment.shrink=1, or a model with a global pooling, as speednet or resnet18"
+            ) from error
+        finally:
+            self.train(training)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the logits (n k, float32 under autocast too).
@@ -101,7 +124,7 @@ class Classifier(nn.Module):
             ModelError: pictures of another shape than the network was built for.
         """
         h, w, c = self.shape
-        if images.ndim != 4 or tuple(images.shape[1:]) != (c, h, w):
+        if images.ndim != 4 or images.shape[1] != c or tuple(images.shape[2:]) not in self.sizes:
             # a grey picture would otherwise be broadcast to colour in silence
             raise ModelError(
                 f"model {self.name} takes pictures n {c} {h} {w} (n c h w), "

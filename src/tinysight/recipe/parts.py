@@ -179,6 +179,15 @@ class Augment(Part):
     erase: Number = Field(
         default=0.0, ge=0, le=1, description="probability of a random box set to the mean"
     )
+    shrink: Number = Field(
+        default=1.0,
+        gt=0,
+        le=1,
+        description="start on smaller pictures: their side as a share, never under 16 pixels",
+    )
+    shrink_until: Number = Field(
+        default=0.5, gt=0, le=1, description="share of the training on smaller pictures"
+    )
     mixup: Number = Field(
         default=0.0, ge=0, le=10, description="alpha of the Beta distribution; 0: off"
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from tinysight.augment import shrunk
 from tinysight.data.dataset import SPLITS, DataSet, Split
 from tinysight.data.statistics import mean_and_deviation
 from tinysight.errors import RecipeError
@@ -114,6 +115,8 @@ def plan(data: DataSet, recipe: Recipe, *, device: str = "auto", compilation: st
         seed=recipe.seed,
     )
     adapt(model, data.train.images)
+    if recipe.augment.shrink < 1:
+        model.accept(*shrunk(*data.shape[:2], recipe.augment.shrink))
     chosen = choose_compilation(
         compilation,
         place,

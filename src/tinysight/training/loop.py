@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -27,7 +28,7 @@ from tinysight.machine import (
 )
 from tinysight.process import holding_memory, peak_memory, process_seconds
 from tinysight.progress import Progress, span
-from tinysight.recipe import Recipe
+from tinysight.recipe import Augment, Recipe
 from tinysight.run import RunFolder
 from tinysight.training.averaging import Average
 from tinysight.training.batches import order, steps, steps_in_all
@@ -152,11 +153,12 @@ def fit(
         repeatable(device),
         using(threads),
         holding_memory(),
-        progress.training(epochs, total, evaluation),
+        progress.training(epochs, total, evaluation, partial(_work, recipe.augment, total)),
         traced as step_ended,
     ):
+        samples = _samples(seen, per_epoch, recipe.augment)
         network, compilation = compiled(
-            model.train(), compilation, precision, _samples(seen, per_epoch), autocast, progress.say
+            model.train(), compilation, precision, samples, autocast, progress.say
         )
         folder.write_json("environment", environment(device, threads, precision, compilation))
 
@@ -172,7 +174,13 @@ def fit(
                 labels = seen.labels[at]
                 images = seen.images[at].permute(0, 3, 1, 2)  # n c h w, channels-last as it lies
                 images = augment(
-                    images, index, recipe.augment, seed=recipe.seed, epoch=epoch, mean=mean
+                    images,
+                    index,
+                    recipe.augment,
+                    seed=recipe.seed,
+                    epoch=epoch,
+                    done=step / total,
+                    mean=mean,
                 )
                 targets: Tensor = labels
                 if mixing:
@@ -307,11 +315,16 @@ def _on(split: Split, device: torch.device) -> _Loaded:
     return _Loaded(split.images.to(device), split.labels.to(device))
 
 
-def _samples(split: _Loaded, per_epoch: int) -> list[tuple[Tensor, Tensor]]:
-    """A batch of each size that an epoch has, pictures n c h w and labels: they differ by one."""
+def _samples(split: _Loaded, per_epoch: int, settings: Augment) -> list[tuple[Tensor, Tensor]]:
+    """A batch of each shape that the training has, pictures n c h w and labels."""
     n = len(split)
-    sizes = {-(-n // per_epoch), n // per_epoch}
-    return [(split.images[:m].permute(0, 3, 1, 2), split.labels[:m]) for m in sorted(sizes)]
+    small = Augment(shrink=settings.shrink)
+    found = []
+    for m in sorted({n // per_epoch, -(-n // per_epoch)}):
+        images, labels, at = split.images[:m].permute(0, 3, 1, 2), split.labels[:m], torch.arange(m)
+        stages = (0.0, 1.0) if settings.shrink < 1 else (1.0,)
+        found += [(augment(images, at, small, seed=0, epoch=0, done=d), labels) for d in stages]
+    return found
 
 
 def _sample(split: _Loaded, n: int, *, seed: int) -> _Loaded:
@@ -319,6 +332,12 @@ def _sample(split: _Loaded, n: int, *, seed: int) -> _Loaded:
     index = torch.randperm(len(split), generator=torch.Generator().manual_seed(seed))[:n]
     index = index.sort().values.to(split.labels.device)
     return _Loaded(split.images[index], split.labels[index])
+
+
+def _work(settings: Augment, total: int, step: int) -> float:
+    """What the steps up to `step` cost, in steps on pictures of full size."""
+    small = min(step, settings.shrink_until * total)
+    return small * settings.shrink**2 + step - small
 
 
 def _seconds(measure: Callable[[_Loaded], object], split: _Loaded, n: int) -> float:

@@ -24,6 +24,7 @@ from tinysight.errors import Interrupted
 from tinysight.process import peak_memory
 from tinysight.progress import Progress
 from tinysight.training import train
+from tinysight.training.batches import steps
 
 n, size, threads, seconds = map(int, sys.argv[1:])
 if threads:
@@ -49,10 +50,10 @@ try:
         train(ready, out=out, progress=Progress(quiet=True))
 except Interrupted:
     pass
-per_epoch = -(-len(ready.data.train) // ready.recipe.batch_size)
-steps, taken = looked[-1][1] - looked[0][1], looked[-1][0] - looked[0][0]
+per_epoch = steps(len(ready.data.train), ready.recipe.batch_size)
+made, taken = looked[-1][1] - looked[0][1], looked[-1][0] - looked[0][0]
 print(json.dumps({
-    "rate": steps * len(ready.data.train) / per_epoch / taken, "read": read,
+    "rate": made * len(ready.data.train) / per_epoch / taken, "read": read,
     "pictures_bytes": images.nbytes, "memory": peak_memory(),
 }))
 """

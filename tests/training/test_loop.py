@@ -490,11 +490,20 @@ def test_a_training_that_starts_on_smaller_pictures(
         seen.append(images.shape[2])
         return taken(model, images)
 
+    costs: list[tuple[float, float]] = []
+    shown = Progress.training
+
+    def asked(self: Progress, epochs: int, steps: int, evaluation: Any, work: Any) -> Any:
+        costs.append((work(6), work(steps)))
+        return shown(self, epochs, steps, evaluation, work)
+
+    monkeypatch.setattr(Progress, "training", asked)
     monkeypatch.setattr(Classifier, "forward", watched)
     recipe = small.override_all({"model": "resnet9", "model.width": 8, **fields})
     folder = run(data, recipe, tmp_path / "run")
     trained = [side for side in seen if side == 20]
     assert len(trained) == 6 + 1  # half of 12 steps, and one when the size was accepted
+    assert costs == [(6 * 0.625**2, 6 * 0.625**2 + 6)]
     restore(folder, "best")(torch.zeros(1, 3, 32, 32))
     with pytest.raises(ModelError, match="takes pictures of 32x32 alone"):
         plan(data, small.override_all(fields), device="cpu")

@@ -37,6 +37,7 @@ from tinysight.training.loss import class_weights, cross_entropy
 from tinysight.training.optim import optimiser
 from tinysight.training.schedule import Plateau, factor
 from tinysight.training.signals import StopRequest
+from tinysight.training.tally import Tally
 from tinysight.training.tracing import tracing
 
 __all__ = ["clean_pictures", "fit"]
@@ -164,7 +165,7 @@ def fit(
 
         for epoch in range(1, epochs + 1):
             model.train()
-            tally = _Tally(device)
+            tally = Tally(device)
             epoch_started = time.perf_counter()
 
             batches = order(n, recipe.batch_size, seed=recipe.seed, epoch=epoch)
@@ -272,34 +273,6 @@ def clean_pictures(train: int, validation: int) -> int:
     As many as are held out for validation, so that the two are equally sure; 0 are in a final fit.
     """
     return min(validation or train, train, CLEAN_AT_MOST)
-
-
-@dataclass
-class _Tally:
-    """The running loss and accuracy of an epoch, kept on the device."""
-
-    device: torch.device
-    n: int = 0
-
-    def __post_init__(self) -> None:
-        self.sums = torch.zeros(2, dtype=torch.float64 if self.device.type != "mps" else None)
-        self.sums = self.sums.to(self.device)
-
-    @torch.no_grad()
-    def add(self, logits: Tensor, labels: Tensor) -> None:
-        loss = F.cross_entropy(logits.detach().float(), labels, reduction="sum")
-        hits = (logits.argmax(1) == labels).sum()
-        self.sums += torch.stack([loss, hits]).to(self.sums.dtype)
-        self.n += len(labels)
-
-    def finite(self) -> bool:
-        return bool(self.sums[0].isfinite())
-
-    def loss(self) -> float:
-        return float(self.sums[0]) / self.n
-
-    def accuracy(self) -> float:
-        return float(self.sums[1]) / self.n
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import pytest
 
 from tinysight.errors import RecipeError
 from tinysight.models import resolve
-from tinysight.recipe import Facts, Model, Optim, Recipe
+from tinysight.recipe import Augment, Facts, Model, Optim, Recipe
 from tinysight.recipes import RECIPES
 
 
@@ -380,3 +380,17 @@ def test_epochs_are_whole_where_they_can_be() -> None:
     assert [repr(Recipe(epochs=n).epochs) for n in (3, 3.0, 0.4)] == ["3", "3", "0.4"]
     assert '"epochs": 3,' in Recipe(epochs=3.0).to_json()
     assert Recipe().override("epochs", "0.4").epochs == 0.4
+
+
+@pytest.mark.parametrize(
+    ("fields", "on"),
+    [
+        ({}, False),
+        ({"alternate": True, "fill": "zero", "shrink_until": 0.25}, False),
+        ({"flip": True}, True),
+        ({"shrink": 0.75}, True),
+        ({"mixup": 0.2}, True),
+    ],
+)
+def test_augmentation_is_on_where_a_picture_is_changed(fields: dict[str, Any], on: bool) -> None:
+    assert Augment(**fields).on is on

@@ -195,6 +195,12 @@ class Augment(Part):
         default=0.0, ge=0, le=10, description="alpha of the Beta distribution; 0: off"
     )
 
+    @property
+    def on(self) -> bool:
+        """Whether any picture is changed: not by a field that only says how another acts."""
+        how = {"alternate", "fill", "shrink_until"}
+        return self.model_dump(exclude=how) != Augment().model_dump(exclude=how)
+
 
 class Optim(Part):
     """The optimiser. Weight decay is never applied to norms and biases.

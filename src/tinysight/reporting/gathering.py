@@ -124,14 +124,13 @@ class Gathered:
     @property
     def switched_on(self) -> tuple[str, ...]:
         """What of "augmentation" and "dropout" the training of this run had on."""
-        augmentation = any(value for name, value in self.recipe.augment if name != "fill")
         layers = self.model.get("layers")
         dropout = (
             any("Dropout" in layer["kind"] for layer in layers)
             if layers
             else bool(self.recipe.model.options.get("dropout"))
         )
-        found = {"augmentation": augmentation, "dropout": dropout}
+        found = {"augmentation": self.recipe.augment.on, "dropout": dropout}
         return tuple(name for name, on in found.items() if on)
 
     @property

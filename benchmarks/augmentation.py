@@ -46,22 +46,23 @@ def own(turn: int) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("-n", type=int, default=3)
-    parser.add_argument("--record", type=Path, help="JSON lines of every turn go here")
+    parser.add_argument("--record", type=Path, help="JSON lines of turns; goes on from those there")
     parser.add_argument("--own", type=int, metavar="TURN", help="Tinysight alone, as JSON")
     asked = parser.parse_args()
     if asked.own is not None:
         print(json.dumps(own(asked.own)))
         return
     workers = ("--workers", str(os.cpu_count()))
+    peers = {
+        "torchvision v2, tensors": ("torchvision",),
+        "torchvision v2, tensors, workers": ("torchvision", *workers),
+        "torchvision v2, PIL": ("pil",),
+        "torchvision v2, PIL, workers": ("pil", *workers),
+        "kornia": ("kornia",),
+    }
     contestants = {
         "Tinysight": lambda turn: said([sys.executable, __file__, "--own", str(turn)])[0],
-        "torchvision v2, tensors": lambda _: peer("augment.py", "torchvision")[0],
-        "torchvision v2, tensors, workers": lambda _: peer("augment.py", "torchvision", *workers)[
-            0
-        ],
-        "torchvision v2, PIL": lambda _: peer("augment.py", "pil")[0],
-        "torchvision v2, PIL, workers": lambda _: peer("augment.py", "pil", *workers)[0],
-        "kornia": lambda _: peer("augment.py", "kornia")[0],
+        **{k: lambda _, w=w: peer("augment.py", *w)[0] for k, w in peers.items()},
     }
     found = in_turns(contestants, asked.n, asked.record)
     print(f"n={asked.n}, median [least, most]; {machine()}\n")

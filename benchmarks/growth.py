@@ -66,7 +66,7 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="*", default=[32, 64, 96])
     parser.add_argument("--threads", type=int, nargs="*", default=[1, 2])
     parser.add_argument("--seconds", type=int, default=20)
-    parser.add_argument("--record", type=Path, help="JSON lines of every turn go here")
+    parser.add_argument("--record", type=Path, help="JSON lines of turns; goes on from those there")
     asked = parser.parse_args()
     cases = {f"{n:,} pictures": (n, 32, 0) for n in asked.pictures}
     cases |= {f"{size} pixels": (10_000, size, 0) for size in asked.sizes}

@@ -46,7 +46,7 @@ def own(batch: int) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("-n", type=int, default=3)
-    parser.add_argument("--record", type=Path, help="JSON lines of every turn go here")
+    parser.add_argument("--record", type=Path, help="JSON lines of turns; goes on from those there")
     parser.add_argument("--own", type=int, metavar="BATCH", help="Tinysight alone, as JSON")
     asked = parser.parse_args()
     if asked.own:

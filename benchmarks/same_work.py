@@ -29,7 +29,7 @@ def main() -> None:
     parser.add_argument("data")
     parser.add_argument("-n", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=1)
-    parser.add_argument("--record", type=Path, help="JSON lines of every turn go here")
+    parser.add_argument("--record", type=Path, help="JSON lines of turns; goes on from those there")
     asked = parser.parse_args()
     recipe = Recipe(
         name="same-work",

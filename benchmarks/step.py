@@ -78,7 +78,7 @@ def main() -> None:
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=[*WAYS])
     parser.add_argument("-n", type=int, default=3)
-    parser.add_argument("--record", type=Path, help="JSON lines of every turn go here")
+    parser.add_argument("--record", type=Path, help="JSON lines of turns; goes on from those there")
     parser.add_argument("--own", choices=WAYS, help="one of them alone, as JSON")
     asked = parser.parse_args()
     recipe = Recipe(model=Model(name=asked.model))

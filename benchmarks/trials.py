@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import platform
@@ -56,17 +57,38 @@ def ours(data: str, *words: str) -> dict[str, Any]:
 def in_turns(
     contestants: dict[str, Callable[[int], dict[str, Any]]], rounds: int, record: Path | None
 ) -> dict[str, list[dict[str, Any]]]:
-    """Let each have its turn in every round; print what each says, and keep it as JSON lines."""
+    """Let each have its turn in every round; print what each says, and keep it as JSON lines.
+
+    Turns that the record has of the same command are not run again, so that a long benchmark can
+    be stopped and goes on; remove the record to begin anew, after a change of the code, say.
+    """
+    command = _command()
+    known = {}
+    if record and record.exists():
+        lines = [json.loads(line) for line in record.read_text(encoding="utf-8").splitlines()]
+        known = {(x["name"], x["round"]): x for x in lines if x["command"] == command}
     found: dict[str, list[dict[str, Any]]] = {name: [] for name in contestants}
     for turn in range(rounds):
         for name, run in contestants.items():
-            found[name].append(run(turn))
-            line = json.dumps({"name": name, "round": turn, **found[name][-1]})
-            print(line, file=sys.stderr, flush=True)
-            if record:
-                with record.open("a", encoding="utf-8") as file:
-                    file.write(line + "\n")
+            said = known.get((name, turn))
+            if said is None:
+                said = {"name": name, "round": turn, "command": command, **run(turn)}
+                line = json.dumps(said)
+                print(line, file=sys.stderr, flush=True)
+                if record:
+                    with record.open("a", encoding="utf-8") as file:
+                        file.write(line + "\n")
+            found[name].append(said)
     return found
+
+
+def _command() -> str:
+    """What was asked of a benchmark, but for how often and where to keep it."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("-n")
+    parser.add_argument("--record")
+    _, rest = parser.parse_known_args(sys.argv[1:])
+    return " ".join([Path(sys.argv[0]).stem, *rest])
 
 
 def spread(values: Sequence[float], form: str = "{:,.0f}") -> str:

@@ -1,6 +1,7 @@
 """The wheel, installed where nothing else is, does the main job."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -31,3 +32,6 @@ def test_the_wheel_does_the_main_job_in_a_fresh_environment(tmp_path: Path) -> N
     assert "test accuracy" in said
     page = (tmp_path / "runs" / "digits-quick-001" / "report.html").read_text()
     assert page.startswith("<!doctype html>")
+    if sys.platform == "linux" and shutil.which("gcc"):
+        kernels = "tinysight.training.kernels.library"
+        run(programs / "python", "-c", f"import torch, {kernels} as k; k.build(torch.float32)")

@@ -235,3 +235,9 @@ def metrics() -> Metrics:
 @pytest.fixture
 def curves() -> list[dict[str, float]]:
     return epochs(12, 0.85)
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Leave the figures out, for tests of the words alone."""
+    monkeypatch.setattr("tinysight.reporting.html.plots", lambda folder, run: iter(()))

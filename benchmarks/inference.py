@@ -52,22 +52,20 @@ def main() -> None:
     if asked.own:
         print(json.dumps(own(asked.own)))
         return
+    contestants = {}
+    for batch, pictures in PICTURES.items():
+        own_words = (sys.executable, __file__, "--own", str(batch))
+        words = ("--batch", str(batch), "--pictures", str(pictures))
+        contestants |= {
+            f"{batch} | Tinysight": lambda _, w=own_words: said(w)[0],
+            f"{batch} | PyTorch, eager": lambda _, w=words: peer("infer.py", "torch", *w)[0],
+            f"{batch} | Keras, predict": lambda _, w=words: peer("infer.py", "keras", *w)[0],
+        }
+    found = in_turns(contestants, asked.n, asked.record)
     print(f"n={asked.n}, median [least, most]; {machine()}\n")
     print("| batch | | pictures/s | Tinysight is |\n|---|---|---|---|")
-    for batch, pictures in PICTURES.items():
-        words = ("--batch", str(batch), "--pictures", str(pictures))
-        found = in_turns(
-            {
-                "Tinysight": lambda _, b=batch: said([sys.executable, __file__, "--own", str(b)])[
-                    0
-                ],
-                "PyTorch, eager": lambda _, w=words: peer("infer.py", "torch", *w)[0],
-                "Keras, predict": lambda _, w=words: peer("infer.py", "keras", *w)[0],
-            },
-            asked.n,
-            asked.record,
-        )
-        print(rows(found, f" {batch} |"))
+    for batch in PICTURES:
+        print(rows({k: v for k, v in found.items() if k.startswith(f"{batch} |")}))
 
 
 if __name__ == "__main__":

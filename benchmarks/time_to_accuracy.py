@@ -35,7 +35,9 @@ def main() -> None:
     parser.add_argument("-n", type=int, default=3)
     parser.add_argument("--targets", nargs="+", required=True, metavar="TARGET=EPOCHS")
     parser.add_argument("--recipe", default="fast")
-    parser.add_argument("--peers", nargs="*", default=["keras=20"], metavar="PEER=EPOCHS")
+    parser.add_argument(
+        "--peers", nargs="*", type=peer_asked, default=[("keras", 20)], metavar="PEER=EPOCHS"
+    )
     parser.add_argument("--record", type=Path, help="JSON lines of turns; goes on from those there")
     asked = parser.parse_args()
     targets = {int(t): e for t, _, e in (word.partition("=") for word in asked.targets)}
@@ -49,22 +51,22 @@ def main() -> None:
                 fields = ("final=true", f"epochs={epochs}", f"seed={turn}")
                 words = ("--recipe", asked.recipe, *fields, "--evaluate-test")
                 found = ours(asked.data, *words, "--tta", "mirror+shift")
-                reached[target] = {
+                reached[str(target)] = {
                     "seconds": found["seconds"],
                     "single": found["test"]["value"],
                     "views": found["tta"]["value"] if target >= SEVERAL_FROM else None,
                 }
             return {"reached": reached}
 
-        def watched(turn: int, script: str, words: tuple[str, ...], most: str) -> dict[str, Any]:
+        def watched(turn: int, script: str, words: tuple[str, ...], most: int) -> dict[str, Any]:
             """Train once, looking after every epoch; the first of them that reached a target."""
-            until = ("--epochs", most, "--target", str(max(targets) / 100))
+            until = ("--epochs", str(most), "--target", str(max(targets) / 100))
             epochs = peer(script, pictures, *until, "--seed", str(turn), *words)
             reached = {}
             for target in targets:
                 enough = (e for e in epochs if 100 * e["test_accuracy"] >= target)
                 last = next(enough, epochs[-1])
-                reached[target] = {
+                reached[str(target)] = {
                     "seconds": last["since_start"],
                     "single": last["test_accuracy"],
                     "views": None,
@@ -72,7 +74,7 @@ def main() -> None:
             return {"reached": reached, "accuracies": [e["test_accuracy"] for e in epochs]}
 
         contestants = {f"Tinysight, `{asked.recipe}`": trained}
-        for peer_name, _, most in (word.partition("=") for word in asked.peers):
+        for peer_name, most in dict(asked.peers).items():
             name, script, words = PEERS[peer_name]
             contestants[name] = lambda turn, s=script, w=words, m=most: watched(turn, s, w, m)
         found = in_turns(contestants, asked.n, asked.record)
@@ -82,9 +84,16 @@ def main() -> None:
     us = next(iter(found.values()))
     for target in targets:
         for name, turns in found.items():
-            print(
-                row(target, name, *([t["reached"][target] for t in side] for side in (turns, us)))
-            )
+            ends = ([t["reached"][str(target)] for t in side] for side in (turns, us))
+            print(row(target, name, *ends))
+
+
+def peer_asked(word: str) -> tuple[str, int]:
+    """Read PEER=EPOCHS."""
+    name, _, epochs = word.partition("=")
+    if name not in PEERS or not epochs.isdecimal():
+        raise argparse.ArgumentTypeError(f"{word}: give {' or '.join(PEERS)}, then =EPOCHS")
+    return name, int(epochs)
 
 
 def row(target: int, name: str, ends: list[dict[str, Any]], ours: list[dict[str, Any]]) -> str:

@@ -59,27 +59,30 @@ def in_turns(
 ) -> dict[str, list[dict[str, Any]]]:
     """Let each have its turn in every round; print what each says, and keep it as JSON lines.
 
-    Turns that the record has of the same command are not run again, so that a long benchmark can
-    be stopped and goes on; remove the record to begin anew, after a change of the code, say.
+    A round that the record has whole, of the same command on such a machine, is not run again, so
+    that a long benchmark can be stopped and goes on. Remove the record after a change of the code.
     """
-    command = _command()
-    known = {}
-    if record and record.exists():
-        lines = [json.loads(line) for line in record.read_text(encoding="utf-8").splitlines()]
-        known = {(x["name"], x["round"]): x for x in lines if x["command"] == command}
+    asked = {"command": _command(), "machine": machine()}
     found: dict[str, list[dict[str, Any]]] = {name: [] for name in contestants}
     for turn in range(rounds):
+        known = _recorded(record, {"round": turn, **asked})
+        whole = known.keys() >= contestants.keys()
         for name, run in contestants.items():
-            said = known.get((name, turn))
-            if said is None:
-                said = {"name": name, "round": turn, "command": command, **run(turn)}
-                line = json.dumps(said)
-                print(line, file=sys.stderr, flush=True)
-                if record:
-                    with record.open("a", encoding="utf-8") as file:
-                        file.write(line + "\n")
-            found[name].append(said)
+            line = known[name] if whole else _run(name, run, {"round": turn, **asked}, record)
+            found[name].append(json.loads(line))
     return found
+
+
+def _run(
+    name: str, run: Callable[[int], dict[str, Any]], known: dict[str, Any], record: Path | None
+) -> str:
+    """Give a contestant its turn; show and return what came of it, as a line of the record."""
+    line = json.dumps({"name": name, **known, **run(known["round"])})
+    print(line, file=sys.stderr, flush=True)
+    if record:
+        with record.open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
+    return line
 
 
 def _command() -> str:
@@ -91,19 +94,33 @@ def _command() -> str:
     return " ".join([Path(sys.argv[0]).stem, *rest])
 
 
+def _recorded(record: Path | None, wanted: dict[str, Any]) -> dict[str, str]:
+    """The last line of each contestant in a record that has the fields `wanted`."""
+    found = {}
+    text = record.read_text(encoding="utf-8") if record and record.exists() else ""
+    for line in text.splitlines():
+        try:
+            values = json.loads(line)
+        except json.JSONDecodeError:  # cut by whatever stopped the benchmark
+            continue
+        if all(values.get(name) == value for name, value in wanted.items()):
+            found[values["name"]] = line
+    return found
+
+
 def spread(values: Sequence[float], form: str = "{:,.0f}") -> str:
     """Return the median with the least and the most of some values."""
     middle, low, high = (form.format(f(values)) for f in (statistics.median, min, max))
     return f"{middle} [{low}, {high}]"
 
 
-def rows(found: dict[str, list[dict[str, Any]]], before: str = "") -> str:
+def rows(found: dict[str, list[dict[str, Any]]]) -> str:
     """Return a table's rows: each contestant's rates, and how often the first's is theirs."""
     first = next(iter(found.values()))
     lines = []
     for name, turns in found.items():
         ratio = statistics.median(a["rate"] / b["rate"] for a, b in zip(first, turns, strict=True))
-        lines.append(f"|{before} {name} | {spread([t['rate'] for t in turns])} | {ratio:.1f}x |")
+        lines.append(f"| {name} | {spread([t['rate'] for t in turns])} | {ratio:.1f}x |")
     return "\n".join(lines)
 
 

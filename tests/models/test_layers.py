@@ -157,8 +157,18 @@ def test_a_size_that_is_accepted_is_taken_and_no_other() -> None:
             model(torch.zeros(shape))
 
 
-def test_a_size_that_the_network_cannot_take_is_refused() -> None:
-    model = build(Model(name="p3"), (32, 32, 3), 10, mean=[0.5] * 3, deviation=[0.2] * 3, seed=0)
-    with pytest.raises(ModelError, match="takes pictures of 32x32 alone, not of 24x24; use"):
-        model.accept(24, 24)
-    assert model.sizes == {(32, 32)}
+@pytest.mark.parametrize(
+    ("name", "size", "small", "said"),
+    [
+        ("p3", (32, 32), (24, 24), "model p3, built for pictures of 32x32, does not take those of "
+         r"24x24 that the training would start on \(mat1 .*\); use augment.shrink=1"),
+        ("speednet", (64, 64), (16, 16), r"of 64x64, does not take those of 16x16 .* \(.*size.*\)"),
+    ],
+)  # fmt: skip
+def test_a_size_that_the_network_cannot_take_is_refused(
+    name: str, size: tuple[int, int], small: tuple[int, int], said: str
+) -> None:
+    model = build(Model(name=name), (*size, 3), 10, mean=[0.5] * 3, deviation=[0.2] * 3, seed=0)
+    with pytest.raises(ModelError, match=said):
+        model.accept(*small)
+    assert model.sizes == {size}

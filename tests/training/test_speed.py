@@ -12,7 +12,7 @@ from tests.training.runs import Runner, same, weights
 from torch import Tensor, nn
 
 from tinysight.data.dataset import DataSet, Split
-from tinysight.errors import ModelError
+from tinysight.errors import ModelError, RecipeError
 from tinysight.evaluation.predict import score
 from tinysight.models.layers import Classifier
 from tinysight.models.restore import restore
@@ -67,16 +67,64 @@ def test_a_training_that_starts_on_smaller_pictures(
     recipe = small.override_all({"model": "resnet9", "model.width": 8, **fields})
     folder = run(data, recipe, tmp_path / "run")
     trained = [side for side in seen if side == 20]
-    assert len(trained) == 6 + 1  # half of 12 steps, and one when the size was accepted
+    assert len(trained) == 6 + 2  # half of 12 steps, and two when the plan was made
     assert costs == [(6 * 0.625**2, 6 * 0.625**2 + 6)]
     restore(folder, "best")(torch.zeros(1, 3, 32, 32))
-    with pytest.raises(ModelError, match="takes pictures of 32x32 alone"):
+    with pytest.raises(ModelError, match="does not take those of 20x20"):
         plan(data, small.override_all(fields), device="cpu")
 
 
 def _doubled(split: Split) -> Split:
     images = split.images.repeat_interleave(4, 1).repeat_interleave(4, 2)
     return replace(split, images=images)
+
+
+@pytest.mark.parametrize("fields", [{"ema": 0.9}, {"augment.mixup": 0.2, "augment.cutmix": 1.0}])
+def test_smaller_pictures_go_with(
+    fields: dict[str, Any], run: Runner, toy: DataSet, small: Recipe, tmp_path: Path
+) -> None:
+    wide = replace(toy, **{s: _doubled(getattr(toy, s)) for s in ("train", "validation", "test")})
+    changes = {"model": "resnet9", "model.width": 8, "augment.shrink": 0.5, **fields}
+    folder = run(wide, small.override_all(changes), tmp_path / "run")
+    assert [row["epoch"] for row in folder.metrics()] == [1, 2]
+
+
+def test_pictures_that_cannot_be_smaller_stay_and_cost_what_they_cost(
+    run: Runner, toy: DataSet, small: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    costs: list[float] = []
+    shown = Progress.training
+
+    def asked(self: Progress, epochs: int, steps: int, evaluation: Any, work: Any) -> Any:
+        costs.append(work(steps) / steps)
+        return shown(self, epochs, steps, evaluation, work)
+
+    monkeypatch.setattr(Progress, "training", asked)
+    run(toy, small.override("augment.shrink", 0.5), tmp_path / "run")  # of 8x8, by a flattening net
+    assert costs == [1.0]
+
+
+def test_patience_and_plateau_begin_where_pictures_are_of_full_size(
+    run: Runner, toy: DataSet, small: Recipe, tmp_path: Path
+) -> None:
+    wide = replace(toy, **{s: _doubled(getattr(toy, s)) for s in ("train", "validation", "test")})
+    changes: dict[str, Any] = {"model": "resnet9", "model.width": 8, "augment.shrink": 0.5}
+    changes |= {"optim.lr": 1e-9, "epochs": 12, "patience": 2}
+    changes |= {"schedule.name": "plateau", "schedule.patience": 1}
+    folder = run(wide, small.override_all(changes), tmp_path / "run")
+    rows = folder.metrics()
+    assert len(rows) >= 7  # five epochs that do not count, and two without a better one
+    assert {row["learning_rate"] for row in rows[:7]} == {1e-9}
+
+
+def test_a_batch_of_one_is_refused_where_the_smaller_pictures_need_two(
+    toy: DataSet, small: Recipe
+) -> None:
+    wide = replace(toy, **{s: _doubled(getattr(toy, s)) for s in ("train", "validation", "test")})
+    changes = {"model": "speednet", "batch_size": 1, "augment.shrink": 0.5}
+    with pytest.raises(RecipeError, match=r"one value a channel .*augment\.shrink=1, where it is"):
+        plan(wide, small.override_all(changes), device="cpu")
+    plan(wide, small.override_all(changes | {"augment.shrink": 1.0}), device="cpu")
 
 
 @pytest.mark.filterwarnings("ignore")  # of the compiler, about itself

@@ -76,7 +76,8 @@ def _augmented(
 ) -> tuple[list[NDArray[np.uint8]], list[list[float]] | None]:
     """Rows of a picture and what some epochs make of it, and the share of it in each of them.
 
-    The pictures are one batch, so that each is mixed with the one above it.
+    The pictures are one batch, so that each is mixed with the one above it. They are of full size,
+    as a training ends, also where it starts on smaller ones.
     """
     mean, _ = mean_and_deviation(data.train.images)
     chosen = torch.from_numpy(spread(data.train.labels.numpy(), PREVIEWED))

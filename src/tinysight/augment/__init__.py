@@ -14,7 +14,6 @@ the transforms, with explicit parameters, one for each picture of the batch. Pic
     mixing     mixup and cutmix
 """
 
-from tinysight.augment.geometry import shrunk
-from tinysight.augment.pipeline import augment, mix
+from tinysight.augment.pipeline import augment, mix, size_at
 
-__all__ = ["augment", "mix", "shrunk"]
+__all__ = ["augment", "mix", "size_at"]

@@ -103,9 +103,9 @@ def shrink(images: Tensor, height: int, width: int) -> Tensor:
 
 
 def shrunk(height: int, width: int, share: float) -> tuple[int, int]:
-    """Return the size of pictures that start smaller: `share` of each side, at least 16 pixels."""
-    h, w = (max(round(side * share), min(side, SMALLEST)) for side in (height, width))
-    return h, w
+    """Return the size of pictures shrunk to `share` of each side, neither under 16 pixels."""
+    share = min(1.0, max(share, SMALLEST / min(height, width)))
+    return round(height * share), round(width * share)
 
 
 def translate(images: Tensor, right: Tensor, down: Tensor, fill: Fill = "reflect") -> Tensor:

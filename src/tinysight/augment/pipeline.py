@@ -14,7 +14,7 @@ from tinysight.augment.layout import beside
 from tinysight.errors import UsageError
 from tinysight.recipe import Augment
 
-__all__ = ["augment", "mix"]
+__all__ = ["augment", "mix", "size_at"]
 
 ATTEMPTS = 10  # at an erasing box that fits into the picture, as torchvision has it
 
@@ -43,7 +43,8 @@ def augment(
         settings: what to do; mixing is left to `mix`.
         seed: of the training.
         epoch: of the training.
-        done: the share of the training that is behind; decides whether pictures are smaller still.
+        done: the share of the training that is behind, on which their size depends, see `size_at`;
+            1, the default, is full size.
         mean: of each channel over the train split, a fraction (0 to 1): what cutout and erasing
             put in place of the picture; None is middle grey.
 
@@ -72,10 +73,18 @@ def augment(
         images = _jitter(images, settings, draw)
     if settings.cutout or settings.erase:
         images = erasing.cover(images, _boxes(images, settings, draw), _colour(images, mean))
-    if settings.shrink < 1 and done < settings.shrink_until:
-        h, w = images.shape[2:]
-        images = geometry.shrink(images, *geometry.shrunk(h, w, settings.shrink))
-    return images
+    size = size_at(done, settings, *images.shape[2:])
+    return images if size == images.shape[2:] else geometry.shrink(images, *size)
+
+
+def size_at(done: float, settings: Augment, height: int, width: int) -> tuple[int, int]:
+    """Return the height and width that pictures have once a share `done` of a training is behind.
+
+    See `Augment.shrink`: smaller ones at first, at the end those that they came with.
+    """
+    if done >= settings.shrink_until:
+        return height, width
+    return geometry.shrunk(height, width, settings.shrink)
 
 
 def mix(

@@ -98,18 +98,21 @@ class Classifier(nn.Module):
         """Take pictures of this size too, as a training does that starts on smaller ones.
 
         Raises:
-            ModelError: the network cannot; one that ends in a global pooling can.
+            ModelError: the network cannot. One that ends in a global pooling can, down to where
+                its poolings leave nothing.
         """
-        training, some = self.training, torch.zeros(1, self.shape[2], height, width)
+        training, device = self.training, self.normalise.mean.device
+        some = torch.zeros(1, self.shape[2], height, width, device=device)
         self.sizes.add((height, width))
         try:
             self.eval()(some)
         except RuntimeError as error:
             self.sizes.remove((height, width))
             h, w, _ = self.shape
+            first = str(error).partition("\n")[0]
             raise ModelError(
-                f"model {self.name} takes pictures of {h}x{w} alone, not of {height}x{width}; use "
-                "augment.shrink=1, or a model with a global pooling, as speednet or resnet18"
+                f"model {self.name}, built for pictures of {h}x{w}, does not take those of "
+                f"{height}x{width} that the training would start on ({first}); use augment.shrink=1"
             ) from error
         finally:
             self.train(training)
@@ -121,7 +124,7 @@ class Classifier(nn.Module):
             images: n c h w, values 0..255, uint8 or float.
 
         Raises:
-            ModelError: pictures of another shape than the network was built for.
+            ModelError: pictures of a shape that the network was not built for, see `sizes`.
         """
         h, w, c = self.shape
         if images.ndim != 4 or images.shape[1] != c or tuple(images.shape[2:]) not in self.sizes:

@@ -183,7 +183,7 @@ class Augment(Part):
         default=1.0,
         gt=0,
         le=1,
-        description="start on smaller pictures: their side as a share, never under 16 pixels",
+        description="start on smaller pictures: their side as a share; no side under 16 pixels",
     )
     shrink_until: Number = Field(
         default=0.5, gt=0, le=1, description="share of the training on smaller pictures"

@@ -18,11 +18,11 @@ def fast(facts: Facts) -> Recipe:
     For: a strong model soon.
     Expected: not yet run.
     Record: `tinysight train cifar10 --recipe fast final=true --evaluate-test --tta mirror+shift`.
-        Differences from the source: batches of 500, not 2,000, which a CPU's caches like better,
-        with rates to match; 12 epochs, not 8, the first half on pictures of 24 pixels, the
-        progressive resizing of fast.ai (J. Howard, 2018); momentum 0.6 everywhere, where head and
-        biases have 0.85; weight decay on the head alone, not on norms; no bias behind the
-        whitening, which is set by 1,000 pictures, not 5,000; bf16.
+        Differences from the source: batches of 500, not 2,000, with rates to match; 12 epochs, not
+        8, the first half on pictures of 24 pixels, the progressive resizing of fast.ai (J. Howard,
+        2018); momentum 0.6 everywhere, where head and biases have 0.85; weight decay on the head
+        alone, not on norms; no bias behind the whitening, which is set by 1,000 pictures, not
+        5,000; bf16.
     """
     return speed_run(facts, "fast", 12, [64, 256, 256], shrink=0.75)
 
@@ -30,7 +30,12 @@ def fast(facts: Facts) -> Recipe:
 def speed_run(
     facts: Facts, name: str, cifar: int, widths: list[int], *, shrink: float = 1.0
 ) -> Recipe:
-    """Return the speed run's recipe with `cifar` epochs for CIFAR's pictures."""
+    """Return the speed run's recipe with `cifar` epochs for CIFAR's pictures.
+
+    Args:
+        widths: channels of the network's three groups.
+        shrink: as in `Augment`, for the first half of the training.
+    """
     batch = batch_size(facts, 500)
     share = batch / 500
     return Recipe(

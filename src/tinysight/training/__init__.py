@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from tinysight.augment import shrunk
+from tinysight.augment import size_at
 from tinysight.data.dataset import SPLITS, DataSet, Split
 from tinysight.data.statistics import mean_and_deviation
 from tinysight.errors import RecipeError
@@ -115,8 +115,9 @@ def plan(data: DataSet, recipe: Recipe, *, device: str = "auto", compilation: st
         seed=recipe.seed,
     )
     adapt(model, data.train.images)
-    if recipe.augment.shrink < 1:
-        model.accept(*shrunk(*data.shape[:2], recipe.augment.shrink))
+    small = size_at(0.0, recipe.augment, *data.shape[:2])
+    if small != data.shape[:2]:
+        model.accept(*small)
     chosen = choose_compilation(
         compilation,
         place,
@@ -131,6 +132,9 @@ def plan(data: DataSet, recipe: Recipe, *, device: str = "auto", compilation: st
         notes += [said, *([] if recipe.final else _strangers(start, data))]
     table = describe(model, data.shape)
     _check_statistics(recipe, _sizes(data, recipe)[0], table)
+    if small != data.shape[:2]:
+        smaller = describe(model, (*small, data.shape[2]))
+        _check_statistics(recipe, _sizes(data, recipe)[0], smaller)
     return Plan(
         data,
         recipe,
@@ -213,7 +217,8 @@ def _check_statistics(recipe: Recipe, n: int, table: Description) -> None:
             raise RecipeError(
                 f"batch_size ({recipe.batch_size}) leaves a batch of one of the {n} training "
                 f"pictures, of which {layer.name} sees one value a channel and cannot take a "
-                "deviation; use another batch_size, larger pictures or a model without batch norm"
+                "deviation; use another batch_size, larger pictures (augment.shrink=1, where it is "
+                "less) or a model without batch norm"
             )
 
 

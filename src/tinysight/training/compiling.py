@@ -32,7 +32,7 @@ def compiled(
 
     Args:
         model: in training mode.
-        batches: pictures and labels as the training will have them, one of each size.
+        batches: pictures and labels as the training will have them, one of each shape.
         autocast: what the training computes under.
         say: shows a line to the user.
     """
@@ -57,7 +57,7 @@ def _compiled(
 ) -> Network:
     """The model by torch.compile.
 
-    It is tried on a step of each size, whose traces in the model are undone: what is compiled is
+    It is tried on a step of each shape, whose traces in the model are undone: what is compiled is
     compiled now, and not in the middle of the training.
     """
     before = {name: value.clone() for name, value in model.state_dict().items()}

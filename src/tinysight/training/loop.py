@@ -9,12 +9,13 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
+from itertools import product
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tinysight.augment import augment, mix
+from tinysight.augment import augment, mix, size_at
 from tinysight.data.dataset import Split
 from tinysight.errors import Diverged, Interrupted
 from tinysight.evaluation.predict import score
@@ -70,7 +71,8 @@ def fit(
 
     The best checkpoint is the one of highest validation accuracy, of equals that of lowest
     validation loss: on a few hundred pictures many epochs are equal, the early ones less settled.
-    Without validation it is the last. `recipe.patience` waits for the accuracy alone. With
+    Without validation it is the last. `recipe.patience` waits for the accuracy alone; it and the
+    plateau's begin to count where the pictures are of full size, see `Augment.shrink`. With
     `recipe.ema` the averaged weights are what is measured and saved. The running loss is the plain
     cross-entropy against the labels, without smoothing, weights or mixing, so that it can be held
     against the other two. What is measured here is computed in the precision of the training;
@@ -93,7 +95,7 @@ def fit(
         Interrupted: SIGINT or SIGTERM came; the last checkpoint holds the step it came at.
     """
     started = time.perf_counter()
-    n = len(train)
+    n, size = len(train), train.images.shape[1:3]
     weights = class_weights(recipe.loss, train.counts(classes), device)
     seen = _on(train, device)
     held_out = _on(validation, device) if validation else None
@@ -154,7 +156,7 @@ def fit(
         repeatable(device),
         using(threads),
         holding_memory(),
-        progress.training(epochs, total, evaluation, partial(_work, recipe.augment, total)),
+        progress.training(epochs, total, evaluation, partial(_work, recipe.augment, total, size)),
         traced as step_ended,
     ):
         samples = _samples(seen, per_epoch, recipe.augment)
@@ -230,7 +232,9 @@ def fit(
             validation_loss, validation_accuracy = measure(held_out) if held_out else NOT_MEASURED
             if not math.isfinite(clean_loss + (validation_loss if held_out else 0.0)):
                 raise diverged(epoch, step)
-            plateau.see(validation_loss)
+            settled = size_at(step / total, recipe.augment, *size) == size
+            if settled:
+                plateau.see(validation_loss)
             row = {
                 "epoch": epoch,
                 "step": step,
@@ -244,7 +248,7 @@ def fit(
                 "pictures_per_second": tally.n / seconds,
                 "seconds": time.perf_counter() - started,
             }
-            if validation_accuracy > best[0]:
+            if validation_accuracy > best[0] or not settled:
                 risen_epoch = epoch
             better = held_out is None or (validation_accuracy, -validation_loss) > best
             if better:
@@ -290,14 +294,12 @@ def _on(split: Split, device: torch.device) -> _Loaded:
 
 def _samples(split: _Loaded, per_epoch: int, settings: Augment) -> list[tuple[Tensor, Tensor]]:
     """A batch of each shape that the training has, pictures n c h w and labels."""
-    n = len(split)
-    small = Augment(shrink=settings.shrink)
-    found = []
-    for m in sorted({n // per_epoch, -(-n // per_epoch)}):
-        images, labels, at = split.images[:m].permute(0, 3, 1, 2), split.labels[:m], torch.arange(m)
-        stages = (0.0, 1.0) if settings.shrink < 1 else (1.0,)
-        found += [(augment(images, at, small, seed=0, epoch=0, done=d), labels) for d in stages]
-    return found
+    n, small, found = len(split), Augment(shrink=settings.shrink), {}
+    for m, done in product({n // per_epoch, -(-n // per_epoch)}, (0.0, 1.0)):
+        images = split.images[:m].permute(0, 3, 1, 2)
+        images = augment(images, torch.arange(m), small, seed=0, epoch=0, done=done)
+        found[images.shape] = images, split.labels[:m]
+    return list(found.values())
 
 
 def _sample(split: _Loaded, n: int, *, seed: int) -> _Loaded:
@@ -307,10 +309,10 @@ def _sample(split: _Loaded, n: int, *, seed: int) -> _Loaded:
     return _Loaded(split.images[index], split.labels[index])
 
 
-def _work(settings: Augment, total: int, step: int) -> float:
+def _work(settings: Augment, total: int, size: tuple[int, int], step: int) -> float:
     """What the steps up to `step` cost, in steps on pictures of full size."""
     small = min(step, settings.shrink_until * total)
-    return small * settings.shrink**2 + step - small
+    return small * math.prod(size_at(0.0, settings, *size)) / math.prod(size) + step - small
 
 
 def _seconds(measure: Callable[[_Loaded], object], split: _Loaded, n: int) -> float:

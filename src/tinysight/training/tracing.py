@@ -36,7 +36,10 @@ def tracing(folder: RunFolder, steps: int, device: torch.device) -> Iterator[Cal
     def keep(found: profile) -> None:
         order = f"self_{device.type}_time_total" if device.type == "cuda" else "self_cpu_time_total"
         table = found.key_averages().table(order, row_limit=ROWS, max_name_column_width=60)
-        said = f"{look} steps, with the evaluation of an epoch that ends in them"
+        said = (
+            f"{look} steps after the first {wait + 1}, with the evaluation of an epoch that ends "
+            "in them; with augment.shrink, on smaller pictures than later steps"
+        )
         write_atomic(folder.path / "trace.txt", f"{said}\n{table}\n")
         with tempfile.TemporaryDirectory() as scratch:
             raw = Path(scratch) / "trace.json"

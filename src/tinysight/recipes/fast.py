@@ -16,8 +16,13 @@ def fast(facts: Facts) -> Recipe:
     Source: airbench94_muon.py of github.com/KellerJordan/cifar10-airbench (f1c599c, after
         arXiv:2404.00498): its network, whitening, starts, alternating flip, label smoothing, Muon.
     For: a strong model soon.
-    Expected: not yet run.
-    Record: `tinysight train cifar10 --recipe fast final=true --evaluate-test --tta mirror+shift`.
+    Expected: CIFAR-10 94.14 % on test with 6 views, 93.13 % with one, means of 3 seeds, in 17
+        minutes on two cores with avx512_bf16; see the record below.
+    Record: `tinysight train cifar10 --recipe fast final=true --evaluate-test --tta mirror+shift`,
+        seeds 0, 1 and 2, all 50,000, the last checkpoint: 94.01, 94.28 and 94.14 % with 6 views,
+        93.08, 93.01 and 93.30 % with one (n=10,000 each), 1,024, 1,056 and 1,020 s from the start
+        of the process to the saved model; settings chosen on 45,000 and 5,000. Two cores of an AMD
+        EPYC, bf16, torch 2.13.0. Published for the source: 94.01 % with 6 views, mean of 200.
         Differences from the source: batches of 500, not 2,000, with rates to match; 12 epochs, not
         8, the first half on pictures of 24 pixels, the progressive resizing of fast.ai (J. Howard,
         2018); momentum 0.6 everywhere, where head and biases have 0.85; weight decay on the head

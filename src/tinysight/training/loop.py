@@ -95,7 +95,8 @@ def fit(
         Interrupted: SIGINT or SIGTERM came; the last checkpoint holds the step it came at.
     """
     started = time.perf_counter()
-    n, size = len(train), train.images.shape[1:3]
+    n, h, w, _ = train.images.shape
+    size = (h, w)
     weights = class_weights(recipe.loss, train.counts(classes), device)
     seen = _on(train, device)
     held_out = _on(validation, device) if validation else None

@@ -104,7 +104,8 @@ def plan(data: DataSet, recipe: Recipe, *, device: str = "auto", compilation: st
     _check(recipe, data)
     place = choose_device(device)
     precision = choose_precision(recipe.precision, place)
-    total = steps_in_all(steps(_sizes(data, recipe)[0], recipe.batch_size), recipe.epochs)
+    n = _sizes(data, recipe)[0]
+    total = steps_in_all(steps(n, recipe.batch_size), recipe.epochs)
     mean, deviation = mean_and_deviation(data.train.images)
     model = build(
         recipe.model,
@@ -115,9 +116,6 @@ def plan(data: DataSet, recipe: Recipe, *, device: str = "auto", compilation: st
         seed=recipe.seed,
     )
     adapt(model, data.train.images)
-    small = size_at(0.0, recipe.augment, *data.shape[:2])
-    if small != data.shape[:2]:
-        model.accept(*small)
     chosen = choose_compilation(
         compilation,
         place,
@@ -131,10 +129,11 @@ def plan(data: DataSet, recipe: Recipe, *, device: str = "auto", compilation: st
         said, init = warm_start(model, start)
         notes += [said, *([] if recipe.final else _strangers(start, data))]
     table = describe(model, data.shape)
-    _check_statistics(recipe, _sizes(data, recipe)[0], table)
+    _check_statistics(recipe, n, table)
+    small = size_at(0.0, recipe.augment, *data.shape[:2])
     if small != data.shape[:2]:
-        smaller = describe(model, (*small, data.shape[2]))
-        _check_statistics(recipe, _sizes(data, recipe)[0], smaller)
+        model.accept(*small)
+        _check_statistics(recipe, n, describe(model, (*small, data.shape[2])))
     return Plan(
         data,
         recipe,

@@ -360,6 +360,16 @@ def test_a_speednet_has_three_widths() -> None:
         resolve(Model.model_validate({"name": "speednet", "widths": [64, 256]}))
 
 
+def test_another_model_begins_on_pictures_of_full_size() -> None:
+    small = Recipe(augment=Augment(shrink=0.75))
+    assert small.override_all({"model": "p3", "epochs": 3}).augment.shrink == 1
+    assert small.override("model.name", "p3").augment.shrink == 1
+    assert small.override("model", small.model.name).augment.shrink == 0.75
+    assert small.override_all({"augment.shrink": 0.5, "model": "p3"}).augment.shrink == 0.5
+    asked = {"model": "p3", "augment": {"shrink": 0.625}}
+    assert small.override_all(asked).augment.shrink == 0.625
+
+
 @pytest.mark.parametrize("order", [1, -1])
 def test_another_name_brings_its_own_defaults(order: int) -> None:
     fast = RECIPES["fast"](Facts())

@@ -135,7 +135,9 @@ class Recipe(Part):
         """Return a copy with several fields replaced, which only together need be valid.
 
         Their order has no effect: a whole part is replaced before fields of it. Another `name`, of
-        the optimiser say, brings its own defaults: what was set for the old one is dropped.
+        the optimiser say, brings its own defaults: what was set for the old one is dropped. Another
+        model begins on pictures of full size, since not every one takes smaller ones, unless
+        `augment.shrink` is asked for as well.
 
         Raises:
             RecipeError: as `override`.
@@ -155,7 +157,11 @@ class Recipe(Part):
             if last == "name" and parents and node.get(last) != value:
                 node.clear()
             node[last] = as_typed(value, path, type(self)) if isinstance(value, str) else value
-        return type(self)(**fields)
+        changed = type(self)(**fields)
+        if changed.model.name == self.model.name or values.keys() & {"augment", "augment.shrink"}:
+            return changed
+        full = changed.augment.model_copy(update={"shrink": 1.0})
+        return changed.model_copy(update={"augment": full})
 
     def fields(self) -> dict[str, Any]:
         """Return every field under its dotted name, as plain JSON values."""

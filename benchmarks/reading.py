@@ -79,6 +79,8 @@ def main() -> None:
                 f"{form} | Keras": lambda _, w=where: peer("read.py", "keras", *w)[0],
             }
         found = in_turns(contestants, asked.n, asked.record)
+    if len({(turn["n"], int(turn["seen"])) for turns in found.values() for turn in turns}) > 1:
+        sys.exit(f"they have not all seen the same pictures: {found}")
     print(f"n={asked.n}, median [least, most]; {machine()}\n")
     print("| layout | | seconds | memory, MB | of Tinysight's cold |\n|---|---|---|---|---|")
     for name, turns in found.items():

@@ -32,10 +32,8 @@ def by_torchvision(form, path):
 
     def run():
         if form == "python":
-            sets = [datasets.CIFAR10(path, train=split == "train") for split in SPLITS]
-            return sum(len(s.data) for s in sets), sum(
-                int(s.data.sum(dtype=np.int64)) for s in sets
-            )
+            arrays = [datasets.CIFAR10(path, train=split == "train").data for split in SPLITS]
+            return sum(map(len, arrays)), sum(int(a.sum(dtype=np.int64)) for a in arrays)
         n = seen = 0
         for split in SPLITS:
             given = datasets.ImageFolder(Path(path) / split, whole)

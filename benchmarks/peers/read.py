@@ -39,7 +39,7 @@ def by_torchvision(form, path):
             given = datasets.ImageFolder(Path(path) / split, whole)
             loader = torch.utils.data.DataLoader(given, 250, num_workers=os.cpu_count())
             for pictures, _ in loader:
-                n, seen = n + len(pictures), seen + int(pictures.sum(dtype=torch.int64))
+                n, seen = n + len(pictures), seen + int(pictures.numpy().sum(dtype=np.int64))
         return n, seen
 
     return run

@@ -85,8 +85,9 @@ def load(
         raise UsageError("the data set's name or path is empty; `.` is the folder you are in")
     if not isinstance(source, str | os.PathLike):
         parts = _parts(source, test)
-        reading = read_memory(parts, options, value_range=value_range, layout=layout)
-        return assemble(prepare(reading), settings, name=name)
+        # What was read has no name here, so that it is freed once it is in order.
+        prepared = prepare(read_memory(parts, options, value_range=value_range, layout=layout))
+        return assemble(prepared, settings, name=name)
     if test is not None:
         raise UsageError(f"test is for data in memory; {os.fspath(source)} is read from disk")
     value_range = as_range(value_range)

@@ -3,8 +3,8 @@
     scripts/bench growth --pictures 1000 10000 100000 1000000 --sizes 32 64 96 --threads 1 2
 
 Random pictures of ten classes are trained on by `quick` at full size, each case in a process of its
-own that is stopped after some seconds of training. What a row does not name is 10,000 pictures, 32 pixels and
-all threads.
+own that is stopped after some seconds of training. What a row does not name is 10,000 pictures, 32
+pixels and all threads.
 """
 
 from __future__ import annotations

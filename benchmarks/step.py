@@ -1,7 +1,7 @@
 """How long a training step takes: as it is, without own kernels, without held memory, compiled.
 
     scripts/bench step --model p3 --batch 128 -n 3
-    scripts/bench step --model speednet widths=32,128,128 --batch 500
+    scripts/bench step "widths=[64,256,256]" --model speednet --batch 500
 
 Random pictures of 32x32 pixels, Adam; every contestant is a process of its own, which leaves out
 its first ten steps. What a step is: forward, backward, optimiser.

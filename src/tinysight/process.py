@@ -61,8 +61,8 @@ def process_seconds() -> float | None:
 def holding_memory() -> Iterator[None]:
     """Keep freed memory in the process while entered, on glibc; elsewhere nothing is changed.
 
-    glibc gives every block over 32 MB back to the kernel when it is freed. The maps of a training
-    step are such blocks, and each of their pages is then mapped and zeroed anew in every step. It
+    glibc gives every block over 32 MB back to the kernel when it is freed. The maps of a large
+    batch are such blocks, and each of their pages is then mapped and zeroed anew in every step. It
     may be entered several times, and in several threads: the last to leave gives back.
 
     Setting its limits ends glibc's own adjusting of them for good, so that they are left where

@@ -13,8 +13,12 @@ __all__ = ["hearing_sigterm", "stopped_by"]
 
 @contextmanager
 def hearing_sigterm() -> Iterator[None]:
-    """Let SIGTERM be raised as SIGINT is while entered, where a thread can hear signals at all."""
-    if threading.current_thread() is not threading.main_thread():
+    """Let SIGTERM be raised as SIGINT is while entered, where a thread can hear signals at all.
+
+    A handler that was not set from Python is left alone: it could not be put back.
+    """
+    alone = signal.getsignal(signal.SIGTERM) is None
+    if alone or threading.current_thread() is not threading.main_thread():
         yield
         return
 

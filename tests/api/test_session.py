@@ -12,14 +12,15 @@ from PIL import Image
 from tests.api.arrays import noise
 
 import tinysight
-from tinysight import api
+from tinysight import api, training
 from tinysight.errors import (
     CheckpointError,
     Diverged,
     ResourceError,
     UsageError,
 )
-from tinysight.machine import choose_device
+from tinysight.machine import choose_device, threads
+from tinysight.models import Classifier
 from tinysight.recipe import Facts
 
 
@@ -36,6 +37,32 @@ def test_every_verb_twice_in_a_session(folder: Path, small: dict[str, Any]) -> N
     assert len(first.folder.test_reads()) == 4
     one, two = first.model().state_dict(), again.model().state_dict()
     assert all(torch.equal(one[k], two[k]) for k in one)
+
+
+def test_all_that_computes_keeps_to_the_processors_that_it_may_use(
+    folder: Path, small: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if torch.get_num_threads() == 1:
+        pytest.skip("torch computes on one thread here")
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(threads, "_allowed_processors", lambda: 1)
+    seen: set[int] = set()
+    taken, whiten = Classifier.forward, training.adapt
+
+    def watched(model: Classifier, images: torch.Tensor) -> torch.Tensor:
+        seen.add(torch.get_num_threads())
+        return taken(model, images)
+
+    def watched_too(*words: Any) -> None:
+        seen.add(torch.get_num_threads())
+        whiten(*words)
+
+    monkeypatch.setattr(Classifier, "forward", watched)
+    monkeypatch.setattr(training, "adapt", watched_too)
+    run = tinysight.train(folder, **small)
+    run.evaluate("test")
+    run.predict([folder / "red" / "0.png"])
+    assert seen == {1}
 
 
 def test_a_set_without_a_test_split_says_so(folder: Path, small: dict[str, Any]) -> None:

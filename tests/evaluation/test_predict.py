@@ -1,3 +1,4 @@
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -87,6 +88,33 @@ def test_cuda_computes_in_fp32_and_is_left_as_found(images: Tensor) -> None:
     before = [kind.fp32_precision for kind in kinds]
     assert before[0] != "ieee"
     probabilities(Looking(), images)
+    assert seen == [["ieee", "ieee"]]
+    assert [kind.fp32_precision for kind in kinds] == before
+
+
+def test_cuda_stays_in_fp32_until_the_last_of_several_has_left(images: Tensor) -> None:
+    """A sets it, B comes, A leaves, and B still computes in fp32."""
+    kinds = (cudnn.conv, cuda.matmul)  # pyright: ignore[reportAttributeAccessIssue]
+    before = [kind.fp32_precision for kind in kinds]
+    entered, left, seen = threading.Event(), threading.Event(), []
+
+    class Waiting(Brightness):
+        def forward(self, images: Tensor) -> Tensor:
+            entered.set()
+            assert left.wait(10)
+            seen.append([kind.fp32_precision for kind in kinds])
+            return super().forward(images)
+
+    class Calling(Brightness):
+        def forward(self, images: Tensor) -> Tensor:
+            other.start()
+            assert entered.wait(10)
+            return super().forward(images)
+
+    other = threading.Thread(target=probabilities, args=(Waiting(), images))
+    probabilities(Calling(), images)
+    left.set()
+    other.join()
     assert seen == [["ieee", "ieee"]]
     assert [kind.fp32_precision for kind in kinds] == before
 

@@ -42,6 +42,14 @@ def test_a_loss_that_leaves_the_numbers_stops_the_run(
     assert said["learning_rate"] == 100
 
 
+def test_a_loss_that_only_the_weights_of_classes_break_stops_the_run(
+    run: Runner, toy: DataSet, small: Recipe, tmp_path: Path
+) -> None:
+    heavy = small.override("loss.class_weights", [1e38] * len(toy.classes))
+    with pytest.raises(Diverged, match="the loss became non-finite at step 1 "):
+        run(toy, heavy, tmp_path / "run")
+
+
 class Poisoned(Progress):
     """Breaks the weights after the second epoch, so that the next step's loss is no number."""
 

@@ -223,7 +223,13 @@ def test_the_running_loss_is_on_the_scale_of_the_others(
 @pytest.mark.parametrize(
     ("epochs", "ends", "lasted"),
     # 3.0000000000000004 is what 0.1 * 3 * 10 comes to
-    [(0.5, [3], 3), (1.5, [6, 9], 9), (0.01, [1], 1), (0.1 * 3 * 10, [6, 12, 18], 18)],
+    [
+        (0.5, [3], 3),
+        (1.5, [6, 9], 9),
+        (0.01, [1], 1),
+        (1e-9, [1], 1),
+        (0.1 * 3 * 10, [6, 12, 18], 18),
+    ],
 )
 def test_the_last_epoch_may_be_cut_short(
     epochs: float,

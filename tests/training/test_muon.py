@@ -47,3 +47,10 @@ def test_a_step_by_hand(nesterov: bool) -> None:
         expected = expected / expected.norm() * 2 - 0.1 * step
         torch.testing.assert_close(weight, expected)
     torch.testing.assert_close(kept[0], momentum)
+
+
+def test_weights_of_zero_are_moved_and_stay_numbers() -> None:
+    torch.manual_seed(3)
+    weight, gradient = torch.zeros(32, 2, 3, 3), torch.randn(32, 2, 3, 3)
+    muon([weight], [gradient], [torch.zeros_like(weight)], lr=0.1, momentum=0, nesterov=False)
+    torch.testing.assert_close(weight, -0.1 * orthogonal(gradient.view(32, 18)).view_as(weight))

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tinysight.stopping import hearing_sigterm
 from tinysight.training.signals import StopRequest
 
 
@@ -62,3 +63,15 @@ def test_a_signal_that_is_ignored_stays_so() -> None:
         assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+def test_a_handler_that_was_not_set_from_python_is_left_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """getsignal says None of it, and signal.signal does not take None."""
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(signal, "getsignal", lambda number: None)
+    with StopRequest() as stop, hearing_sigterm():
+        monkeypatch.undo()
+        assert signal.getsignal(signal.SIGTERM) == before
+    assert stop.signal is None

@@ -187,12 +187,45 @@ def test_what_is_compiled_is_tried_on_batches_of_every_size(
     assert len(trained) == 7
 
 
-@pytest.mark.parametrize("epochs", [1, 6])
+@pytest.mark.filterwarnings("error:Profiler")
+@pytest.mark.parametrize(
+    ("epochs", "which"),
+    [
+        (0.1, "the only step"),
+        (1, "3 steps after the first 3"),
+        (6, "10 steps after the first 11"),
+    ],
+)
 def test_a_trace_says_where_the_time_goes(
-    epochs: int, toy: DataSet, small: Recipe, tmp_path: Path
+    epochs: float, which: str, toy: DataSet, small: Recipe, tmp_path: Path
 ) -> None:
     ready = plan(toy, small.override("epochs", epochs), device="cpu")
     folder = train(ready, out=tmp_path / "run", trace=True, progress=Progress(quiet=True))
-    assert "aten::mkldnn_convolution" in (folder.path / "trace.txt").read_text()
+    text = (folder.path / "trace.txt").read_text()
+    assert text.startswith(f"{which}, with the evaluation of an epoch")
+    assert "aten::mkldnn_convolution" in text
     events = json.loads(gzip.decompress((folder.path / "trace.json.gz").read_bytes()))
     assert any("convolution_backward" in e.get("name", "") for e in events["traceEvents"])
+
+
+@pytest.mark.parametrize(("batch", "traced"), [(16, 1), (18, 0)])
+def test_a_training_that_ends_before_its_trace_says_so(
+    batch: int, traced: int, toy: DataSet, small: Recipe, tmp_path: Path
+) -> None:
+    """After two epochs of 6 steps, or of 5; the twelfth is the first to be looked at."""
+    said: list[str] = []
+
+    class Listening(Progress):
+        def say(self, text: str) -> None:
+            said.append(text)
+
+    patient = small.override_all(
+        {"epochs": 50, "patience": 1, "optim.lr": 1e-9, "batch_size": batch}
+    )
+    ready = plan(toy, patient, device="cpu")
+    folder = train(ready, out=tmp_path / "run", trace=True, progress=Listening(quiet=True))
+    assert len(folder.metrics()) == 2
+    there = folder.path / "trace.txt"
+    assert there.exists() == bool(traced)
+    assert ("no trace: the training ended before its step 12" in said) == (not traced)
+    assert not traced or there.read_text().startswith("1 step after the first 11, with")

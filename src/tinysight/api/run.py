@@ -16,7 +16,7 @@ from tinysight.evaluation import result
 from tinysight.evaluation.predict import Prediction
 from tinysight.evaluation.predict import predict as predict_pictures
 from tinysight.evaluation.result import Evaluation
-from tinysight.machine import choose_device
+from tinysight.machine import choose_device, choose_threads, using
 from tinysight.models import Classifier
 from tinysight.models.restore import restore
 from tinysight.progress import Progress
@@ -93,9 +93,10 @@ class Run:
         model = self.model(device=device)
         if split == "test":
             self.folder.count_test_read("evaluate")
-        evaluation = result.evaluate(
-            model, part, found.classes, name=split, checkpoint="best", tta=tta
-        )
+        with using(choose_threads()):
+            evaluation = result.evaluate(
+                model, part, found.classes, name=split, checkpoint="best", tta=tta
+            )
         result.save(evaluation, part, self.folder)
         return evaluation
 
@@ -109,7 +110,8 @@ class Run:
         found = gathered(pictures, Progress(quiet=quiet))
         h, w, c = self.folder.data()["shape"]
         model = self.model(device=device)
-        return predict_pictures(model, found, shape=(h, w, c), classes=self.classes, top=top)
+        with using(choose_threads()):
+            return predict_pictures(model, found, shape=(h, w, c), classes=self.classes, top=top)
 
     def report(self) -> Path:
         """See `tinysight.report`."""

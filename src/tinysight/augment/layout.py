@@ -31,8 +31,13 @@ def packed(planes: Tensor) -> Tensor:
 
 
 def beside(values: Tensor, images: Tensor) -> Tensor:
-    """Return values from the CPU on the device of the pictures; a GPU is not waited for."""
-    return values.to(images.device, non_blocking=images.is_cuda)
+    """Return values from the CPU on the device of the pictures; a GPU is not waited for.
+
+    Only from pinned memory does CUDA promise that.
+    """
+    if images.is_cuda:
+        return values.pin_memory().to(images.device, non_blocking=True)
+    return values.to(images.device)
 
 
 def by_picture(values: Tensor, images: Tensor) -> Tensor:

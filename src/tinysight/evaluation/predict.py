@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from tinysight.process import holding_memory
 __all__ = ["TTA", "Prediction", "device_of", "predict", "probabilities", "score"]
 
 BATCH = 250
+BATCH_OF_GPU = 2_000
 TTA = {
     "none": "a single view",
     "mirror": "2 views: the picture and its mirror image",
@@ -53,20 +55,46 @@ def _evaluating(model: nn.Module, n: int) -> Iterator[None]:
     Where `n` pictures are several batches, the second has the memory of the first.
     """
     before = {module: module.training for module in model.modules()}
-    # By default torch lets cuda's convolutions round to TF32, 10 bits of mantissa.
-    kinds = (cudnn.conv, cuda.matmul)  # pyright: ignore[reportAttributeAccessIssue]
-    exact = {kind: kind.fp32_precision for kind in kinds}
     model.eval()
     try:
-        for kind in exact:
-            kind.fp32_precision = "ieee"
-        with torch.inference_mode(), holding_memory() if n > BATCH else nullcontext():
+        with _in_fp32(), torch.inference_mode(), holding_memory() if n > BATCH else nullcontext():
             yield
     finally:
-        for kind, precision in exact.items():
-            kind.fp32_precision = precision
         for module, training in before.items():
             module.training = training
+
+
+@contextmanager
+def _in_fp32() -> Iterator[None]:
+    """Let cuda compute in fp32, where torch's default rounds convolutions to TF32's 10 bits.
+
+    That is one setting for the process: of several threads the last to leave puts it back.
+    """
+    kinds = (cudnn.conv, cuda.matmul)  # pyright: ignore[reportAttributeAccessIssue]
+    with _exact.lock:
+        if not _exact.entered:
+            _exact.before = [kind.fp32_precision for kind in kinds]
+        _exact.entered += 1
+        for kind in kinds:
+            kind.fp32_precision = "ieee"
+    try:
+        yield
+    finally:
+        with _exact.lock:
+            _exact.entered -= 1
+            if not _exact.entered:
+                for kind, precision in zip(kinds, _exact.before, strict=True):
+                    kind.fp32_precision = precision
+
+
+@dataclass
+class _Exact:
+    entered: int = 0
+    before: list[Any] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+_exact = _Exact()
 
 
 def device_of(model: nn.Module) -> torch.device:
@@ -74,10 +102,14 @@ def device_of(model: nn.Module) -> torch.device:
     return next((p.device for p in model.parameters()), torch.device("cpu"))
 
 
+def _batch(device: torch.device) -> int:
+    return BATCH if device.type == "cpu" else BATCH_OF_GPU
+
+
 def _logits(model: nn.Module, images: Tensor, tta: str = "none") -> Iterator[Tensor]:
     """Yield the logits of `images` (uint8, n h w c), a batch at a time, in fp32."""
     device = device_of(model)
-    for part in images.split(BATCH):
+    for part in images.split(_batch(device)):
         pictures = part.to(device).permute(0, 3, 1, 2)
         if tta == "none":
             yield model(pictures).float()
@@ -112,8 +144,8 @@ def probabilities(model: nn.Module, images: Tensor, *, tta: str = "none") -> Ten
         tta: test-time augmentation, one of TTA: over its views the logits are averaged.
     """
     with _evaluating(model, len(images)):
-        parts = [part.softmax(1).cpu() for part in _logits(model, images, tta)]
-    return torch.cat(parts).clone()
+        found = torch.cat([part.softmax(1) for part in _logits(model, images, tta)]).cpu()
+    return found.clone()
 
 
 def score(
@@ -124,14 +156,16 @@ def score(
     Args:
         dtype: of the convolutions and matrix products.
     """
-    loss, hits = 0.0, 0
-    rounding = torch.autocast(images.device.type, dtype, dtype is not torch.float32)
+    device = device_of(model)
+    losses, hits = [], []  # on the device until the end, so that a GPU is waited for once
+    rounding = torch.autocast(device.type, dtype, dtype is not torch.float32)
     with _evaluating(model, len(images)), rounding:
-        for out, truth in zip(_logits(model, images), labels.split(BATCH), strict=True):
-            truth = truth.to(out.device)
-            loss += float(F.cross_entropy(out, truth, reduction="sum"))
-            hits += int((out.argmax(1) == truth).sum())
-    return loss / len(labels), hits / len(labels)
+        truths = labels.to(device).split(_batch(device))
+        for out, truth in zip(_logits(model, images), truths, strict=True):
+            losses.append(F.cross_entropy(out, truth, reduction="sum"))
+            hits.append((out.argmax(1) == truth).sum())
+        loss, right = (sum(torch.stack(parts).tolist()) for parts in (losses, hits))
+    return loss / len(labels), right / len(labels)
 
 
 def predict(

@@ -3,8 +3,8 @@
 Up to 40 pixels the trunk sees the picture as it is. A larger one is first halved by convolutions of
 stride 2 until its longer side is at most 40. A small one keeps only the last of the trunk's
 halvings: the end of the trunk, where the wide layers stand, then works at about the size that it
-has for 32 pixels. No halving of either kind leaves a side with fewer than 3 pixels, or 2 where a
-stem takes a row off, as that of `speednet` does.
+has for 32 pixels. No halving of either kind leaves a side with fewer than 3 pixels; the stem of
+`speednet`, whose patches are twice as wide as its stride, then takes one off.
 """
 
 from __future__ import annotations

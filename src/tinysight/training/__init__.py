@@ -23,6 +23,7 @@ from tinysight.machine import (
     choose_device,
     choose_precision,
     choose_threads,
+    using,
 )
 from tinysight.models import adapt, build
 from tinysight.models.describe import Description, describe
@@ -106,34 +107,36 @@ def plan(data: DataSet, recipe: Recipe, *, device: str = "auto", compilation: st
     precision = choose_precision(recipe.precision, place)
     n = _sizes(data, recipe)[0]
     total = steps_in_all(steps(n, recipe.batch_size), recipe.epochs)
-    mean, deviation = mean_and_deviation(data.train.images)
-    model = build(
-        recipe.model,
-        data.shape,
-        len(data.classes),
-        mean=mean,
-        deviation=deviation,
-        seed=recipe.seed,
-    )
-    adapt(model, data.train.images)
-    chosen = choose_compilation(
-        compilation,
-        place,
-        total,
-        blocks=blocks(model),
-        pixels=total * recipe.batch_size * math.prod(data.shape[:2]),
-    )
-    notes, init = list(data.notes), None
-    if recipe.init is not None:
-        start = RunFolder.open(recipe.init)
-        said, init = warm_start(model, start)
-        notes += [said, *([] if recipe.final else _strangers(start, data))]
-    table = describe(model, data.shape)
-    _check_statistics(recipe, n, table)
-    small = size_at(0.0, recipe.augment, *data.shape[:2])
-    if small != data.shape[:2]:
-        model.accept(*small)
-        _check_statistics(recipe, n, describe(model, (*small, data.shape[2])))
+    threads = choose_threads()
+    with using(threads):
+        mean, deviation = mean_and_deviation(data.train.images)
+        model = build(
+            recipe.model,
+            data.shape,
+            len(data.classes),
+            mean=mean,
+            deviation=deviation,
+            seed=recipe.seed,
+        )
+        adapt(model, data.train.images)
+        chosen = choose_compilation(
+            compilation,
+            place,
+            total,
+            blocks=blocks(model),
+            pixels=total * recipe.batch_size * math.prod(data.shape[:2]),
+        )
+        notes, init = list(data.notes), None
+        if recipe.init is not None:
+            start = RunFolder.open(recipe.init)
+            said, init = warm_start(model, start)
+            notes += [said, *([] if recipe.final else _strangers(start, data))]
+        table = describe(model, data.shape)
+        _check_statistics(recipe, n, table)
+        small = size_at(0.0, recipe.augment, *data.shape[:2])
+        if small != data.shape[:2]:
+            model.accept(*small)
+            _check_statistics(recipe, n, describe(model, (*small, data.shape[2])))
     return Plan(
         data,
         recipe,
@@ -142,7 +145,7 @@ def plan(data: DataSet, recipe: Recipe, *, device: str = "auto", compilation: st
         mean,
         deviation,
         place,
-        choose_threads(),
+        threads,
         precision,
         chosen,
         tuple(notes),

@@ -17,7 +17,7 @@ def steps(n: int, batch_size: int) -> int:
 
 def steps_in_all(per_epoch: int, epochs: float) -> int:
     """Return the number of steps of a training, of which the last epoch may be cut short."""
-    return math.ceil(round(epochs * per_epoch, 6))  # 0.1 * 70 is a little over 7
+    return max(1, math.ceil(round(epochs * per_epoch, 6)))  # 0.1 * 70 is a little over 7
 
 
 def order(n: int, batch_size: int, *, seed: int, epoch: int) -> list[Tensor]:

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tinysight.augment import augment, mix, size_at
+from tinysight.augment.layout import beside
 from tinysight.data.dataset import Split
 from tinysight.errors import Diverged, Interrupted
 from tinysight.evaluation.predict import score
@@ -152,7 +153,9 @@ def fit(
         return _seconds(measure, clean, len(clean) + len(held_out or ()))
 
     autocast = torch.autocast(device.type, precision.dtype, precision.name == "bf16")
-    traced = tracing(folder, total, device) if trace else nullcontext(lambda: None)
+    traced = nullcontext(lambda: None)
+    if trace:
+        traced = tracing(folder, total, device, progress.say)
     with (
         repeatable(device),
         using(threads),
@@ -174,7 +177,7 @@ def fit(
             batches = order(n, recipe.batch_size, seed=recipe.seed, epoch=epoch)
             for index in batches[: total - step]:
                 _seed_dropout(recipe.seed, step, device)
-                at = index.to(device, non_blocking=device.type == "cuda")
+                at = beside(index, seen.images)
                 labels = seen.labels[at]
                 images = seen.images[at].permute(0, 3, 1, 2)  # n c h w, channels-last as it lies
                 images = augment(
@@ -206,11 +209,12 @@ def fit(
                 loss.backward()
                 if recipe.optim.clip:
                     nn.utils.clip_grad_norm_(model.parameters(), recipe.optim.clip)
-                optimizer.step(found_inf=loss.detach().isfinite().logical_not())
+                broken = loss.detach().isfinite().logical_not()
+                optimizer.step(found_inf=broken)
                 if average:
                     average.update(model)
                 step += 1
-                tally.add(logits, labels)
+                tally.add(logits, labels, broken)
                 step_ended()
 
                 # On a CPU looking costs nothing; a GPU would have to be waited for.

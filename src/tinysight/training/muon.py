@@ -55,8 +55,9 @@ def muon(
         averaged = momentum * kept + grad
         towards = grad + momentum * averaged if nesterov else averaged
         step = orthogonal(towards.flatten(1)).view_as(parameter)
-        size = parameter.norm().clamp_min(torch.finfo(parameter.dtype).tiny)
-        moved = parameter * (len(parameter) ** 0.5 / size) - lr * step
+        size = parameter.norm()
+        scale = torch.where(size > 0, len(parameter) ** 0.5 / size, 1.0)
+        moved = parameter * scale - lr * step
         if found_inf is not None:
             averaged = torch.where(found_inf > 0, kept, averaged)
             moved = torch.where(found_inf > 0, parameter, moved)

@@ -26,7 +26,8 @@ class StopRequest:
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", None)):
-                if number and signal.getsignal(number) is not signal.SIG_IGN:
+                # None is a handler that was not set from Python, and could not be put back.
+                if number and signal.getsignal(number) not in (signal.SIG_IGN, None):
                     self._before[number] = signal.signal(number, self._ask)
         return self
 

@@ -23,11 +23,15 @@ class Tally:
         self.sums = self.sums.to(self.device)
 
     @torch.no_grad()
-    def add(self, logits: Tensor, labels: Tensor) -> None:
-        """Count a batch: logits n k, labels n."""
+    def add(self, logits: Tensor, labels: Tensor, broken: Tensor) -> None:
+        """Count a batch: logits n k, labels n; `broken`, whether its loss is no number.
+
+        From a broken one on the sums are none either.
+        """
         loss = F.cross_entropy(logits.detach().float(), labels, reduction="sum")
         hits = (logits.argmax(1) == labels).sum()
         self.sums += torch.stack([loss, hits]).to(self.sums.dtype)
+        self.sums.masked_fill_(broken, torch.nan)
         self.n += len(labels)
 
     def finite(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,11 +20,14 @@ ROWS = 30
 
 
 @contextmanager
-def tracing(folder: RunFolder, steps: int, device: torch.device) -> Iterator[Callable[[], None]]:
+def tracing(
+    folder: RunFolder, steps: int, device: torch.device, say: Callable[[str], None]
+) -> Iterator[Callable[[], None]]:
     """Look at some steps of a training of `steps`; yield what is called after each of them.
 
     Leaves in the run folder trace.json.gz, which chrome://tracing and ui.perfetto.dev open, and
-    trace.txt, the operators by the time that they took themselves.
+    trace.txt, the operators by the time that they took themselves. Where the training ends before
+    it has seen them, it says so.
     """
     from torch.profiler import ProfilerActivity, profile, schedule
 
@@ -32,13 +36,20 @@ def tracing(folder: RunFolder, steps: int, device: torch.device) -> Iterator[Cal
         kinds.append(ProfilerActivity.CUDA)
     look = max(1, min(LOOK, steps // 2))
     wait = max(0, min(WARM, steps - look - 1))
+    warm = min(1, steps - look)
 
     def keep(found: profile) -> None:
         order = f"self_{device.type}_time_total" if device.type == "cuda" else "self_cpu_time_total"
         table = found.key_averages().table(order, row_limit=ROWS, max_name_column_width=60)
+        looked = found.step_num - wait - warm  # fewer where the training ended in between
+        which = (
+            f"{looked} step{'s' * (looked > 1)} after the first {wait + warm}"
+            if warm
+            else "the only step"
+        )
         said = (
-            f"{look} steps after the first {wait + 1}, with the evaluation of an epoch that ends "
-            "in them; with augment.shrink, on smaller pictures than later steps"
+            f"{which}, with the evaluation of an epoch that ends in them; with augment.shrink, on "
+            "smaller pictures than later steps"
         )
         write_atomic(folder.path / "trace.txt", f"{said}\n{table}\n")
         with tempfile.TemporaryDirectory() as scratch:
@@ -46,6 +57,10 @@ def tracing(folder: RunFolder, steps: int, device: torch.device) -> Iterator[Cal
             found.export_chrome_trace(str(raw))
             write_atomic(folder.path / "trace.json.gz", gzip.compress(raw.read_bytes(), mtime=0))
 
-    stages = schedule(wait=wait, warmup=1 if steps > look else 0, active=look, repeat=1)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Profiler won't be using warmup")
+        stages = schedule(wait=wait, warmup=warm, active=look, repeat=1)
     with profile(activities=kinds, schedule=stages, on_trace_ready=keep) as profiler:
         yield profiler.step
+    if not (folder.path / "trace.txt").exists():
+        say(f"no trace: the training ended before its step {wait + warm + 1}")

@@ -59,13 +59,15 @@ def in_turns(
 ) -> dict[str, list[dict[str, Any]]]:
     """Let each have its turn in every round; print what each says, and keep it as JSON lines.
 
-    A round that the record has whole, of the same command on such a machine, is not run again, so
-    that a long benchmark can be stopped and goes on. Remove the record after a change of the code.
+    A round that the record has whole, of the same command and commit on such a machine, is not run
+    again, so that a long benchmark can be stopped and goes on.
     """
-    asked = {"command": _command(), "machine": machine()}
+    commit = _commit()
+    asked = {"command": _command(), "commit": commit, "machine": machine()}
     found: dict[str, list[dict[str, Any]]] = {name: [] for name in contestants}
     for turn in range(rounds):
-        known = _recorded(record, {"round": turn, **asked})
+        same = commit[-1:] != "+"  # else the code may have changed since
+        known = _recorded(record, {"round": turn, **asked}) if same else {}
         whole = known.keys() >= contestants.keys()
         for name, run in contestants.items():
             line = known[name] if whole else _run(name, run, {"round": turn, **asked}, record)
@@ -108,6 +110,18 @@ def _recorded(record: Path | None, wanted: dict[str, Any]) -> dict[str, str]:
     return found
 
 
+def _commit(root: Path = HERE.parent) -> str:
+    """The commit that changed last what is measured, with a + where that has changed since."""
+    where = ["--", "src", "benchmarks/*.py", "benchmarks/peers"]
+    git = ["git", "-C", str(root)]
+    try:
+        commit = _told([*git, "log", "-1", "--format=%h", *where])
+        changed = _told([*git, "status", "--porcelain", *where])
+    except (OSError, subprocess.CalledProcessError):
+        return "+"
+    return commit + "+" * bool(changed)
+
+
 def spread(values: Sequence[float], form: str = "{:,.0f}") -> str:
     """Return the median with the least and the most of some values."""
     middle, low, high = (form.format(f(values)) for f in (statistics.median, min, max))
@@ -132,9 +146,22 @@ def machine() -> str:
 
     precision = choose_precision("auto", choose_device("cpu"))
     return (
-        f"{os.cpu_count()} cores, {platform.machine()}, {precision.why}; Python "
+        f"{os.cpu_count()} cores, {_processor()}, {precision.why}; Python "
         f"{platform.python_version()}, torch {torch.__version__}"
     )
+
+
+def _told(words: Sequence[str]) -> str:
+    return subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def _processor() -> str:
+    """The processor's name, on Linux; elsewhere its kind."""
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+        return text.partition("model name")[2].partition(":")[2].splitlines()[0].strip()
+    except (OSError, IndexError):
+        return platform.machine()
 
 
 def official(data: str, target: Path) -> str:

@@ -1,11 +1,13 @@
 """Rounds of a benchmark, kept and gone on from."""
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from benchmarks import trials
 from benchmarks.trials import in_turns
 
 
@@ -21,6 +23,7 @@ def test_rounds_of_the_same_command_are_gone_on_from(
 
         return turn
 
+    monkeypatch.setattr(trials, "_commit", lambda: "0123456")
     both = {name: contestant(name) for name in ("ours", "theirs")}
     monkeypatch.setattr(sys, "argv", ["step.py", "--model", "p3", "-n", "1"])
     first = in_turns(both, 1, record)
@@ -43,3 +46,32 @@ def test_rounds_of_the_same_command_are_gone_on_from(
         ran.clear()
         in_turns(both, 1, record)
         assert len(ran) == 2
+    monkeypatch.setattr(sys, "argv", ["step.py", "--model", "p3"])
+    for commit in ("76543210", "0123456+"):  # other code, and code that is not committed
+        monkeypatch.setattr(trials, "_commit", lambda c=commit: c)
+        for _ in range(2 if commit[-1] == "+" else 1):
+            ran.clear()
+            in_turns(both, 1, record)
+            assert len(ran) == 2
+
+
+def test_a_record_s_commit_is_that_of_the_code(tmp_path: Path) -> None:
+    source = tmp_path / "src"
+    source.mkdir()
+    (source / "a.py").write_text("1")
+    assert trials._commit(tmp_path) == "+"  # no repository
+
+    def git(*words: str) -> str:
+        who = ["-c", "user.name=a", "-c", "user.email=a@b.c"]
+        return subprocess.check_output(["git", "-C", str(tmp_path), *who, *words], text=True)
+
+    git("init", "-q")
+    git("add", ".")
+    git("commit", "-qm", "one")
+    first = git("log", "-1", "--format=%h").strip()
+    (tmp_path / "notes.md").write_text("no code")
+    git("add", ".")
+    git("commit", "-qm", "two")
+    assert trials._commit(tmp_path) == first
+    (source / "a.py").write_text("2")
+    assert trials._commit(tmp_path) == f"{first}+"

@@ -1,9 +1,9 @@
-"""Pictures a second of a trained network at batch 1 and 250, beside PyTorch and Keras's predict.
+"""Pictures a second of a trained network at batch 1 and 256, beside PyTorch and Keras's predict.
 
     scripts/bench inference -n 3
 
 P3's network with random weights on random pictures, from uint8 to probabilities, in fp32. Every
-contestant is a process of its own. Tinysight's batches are of 250, so theirs are too.
+contestant is a process of its own. Tinysight's batches are of 256, so theirs are too.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tinysight.evaluation import predict
 from tinysight.models import build
 from tinysight.recipe import Model
 
-PICTURES, PASSES = {1: 640, predict.BATCH: 5000}, 5
+PICTURES, PASSES = {1: 640, predict.BATCH: 20 * predict.BATCH}, 5
 
 
 def own(batch: int) -> dict[str, float]:

@@ -60,9 +60,9 @@ def main() -> None:
         contestants = {
             "Tinysight": lambda turn: trained(turn),
             "Tinysight, fp32": lambda turn: trained(turn, "precision=fp32"),
-            "Keras on TensorFlow": lambda turn: peers(turn, "keras_p3.py"),
+            "Keras on TensorFlow": lambda turn: peers(turn, "keras_p3.py", "--standardise"),
             "Keras, mixed_bfloat16": lambda turn: peers(
-                turn, "keras_p3.py", "--policy", "mixed_bfloat16"
+                turn, "keras_p3.py", "--standardise", "--policy", "mixed_bfloat16"
             ),
             "PyTorch, plain": lambda turn: peers(turn, "torch_loop.py"),
             "PyTorch, tuned": lambda turn: peers(turn, "torch_loop.py", "--tuned"),

@@ -1,6 +1,6 @@
 """Pictures a second of P3's network in eager PyTorch and in Keras's predict; weights random.
 
-python infer.py torch|keras --batch 250 --pictures 5000
+python infer.py torch|keras --batch 256 --pictures 5120
 """
 
 import argparse
@@ -41,8 +41,8 @@ def by_keras(pictures, batch):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("by", choices=("torch", "keras"))
-    parser.add_argument("--batch", type=int, default=250)
-    parser.add_argument("--pictures", type=int, default=2500)
+    parser.add_argument("--batch", type=int, default=256)
+    parser.add_argument("--pictures", type=int, default=2560)
     parser.add_argument("--passes", type=int, default=5)
     asked = parser.parse_args()
     shape = (asked.pictures, 32, 32, 3)

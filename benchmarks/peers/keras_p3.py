@@ -74,6 +74,7 @@ def main():
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--policy", default="float32")
     parser.add_argument("--decay", action="store_true", help="the rate falls in a line to 0")
+    parser.add_argument("--standardise", action="store_true", help="else divided by 255 alone")
     parser.add_argument("--target", type=float)
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
@@ -82,6 +83,9 @@ def main():
     with np.load(asked.data) as data:
         x, y = data["x_train"].astype("float32") / 255, keras.utils.to_categorical(data["y_train"])
         tx, ty = data["x_test"].astype("float32") / 255, keras.utils.to_categorical(data["y_test"])
+    if asked.standardise:
+        mean, deviation = x.mean((0, 1, 2)), x.std((0, 1, 2))
+        x, tx = (x - mean) / deviation, (tx - mean) / deviation
     model = network()
     total = asked.epochs * -(-len(x) // asked.batch)
     rate = keras.optimizers.schedules.PolynomialDecay(1e-3, total, 0.0) if asked.decay else 1e-3

@@ -81,7 +81,7 @@ def test_blends_against_pil(noise: Any, name: str) -> None:
 
 def test_hue_turns_red_to_green_to_blue() -> None:
     red = torch.tensor([255, 0, 0], dtype=torch.uint8).view(1, 3, 1, 1).repeat(4, 1, 1, 1)
-    found = colour.hue(red, torch.tensor([0, 1 / 3, 2 / 3, -1 / 3], dtype=torch.float64))
+    found = colour.jitter(red, hue=torch.tensor([0, 1 / 3, 2 / 3, -1 / 3], dtype=torch.float64))
     assert found[..., 0, 0].tolist() == [[255, 0, 0], [0, 255, 0], [0, 0, 255], [0, 0, 255]]
 
 
@@ -89,16 +89,16 @@ def test_nothing_to_change_changes_no_byte(noise: Any) -> None:
     images, one = noise(), torch.ones(6)
     found = colour.jitter(images, brightness=one, contrast=one, saturation=one, hue=one * 0)
     assert torch.equal(found, images)
-    assert torch.equal(colour.hue(images, one), images)
+    assert torch.equal(colour.jitter(images, hue=one), images)
 
 
 def test_grey_pictures_keep_their_grey(noise: Any) -> None:
     images = noise(c=1)
     half = torch.full((6,), 0.5)
     assert torch.equal(colour.saturation(images, half), images)
-    assert torch.equal(colour.hue(images, half), images)
+    assert torch.equal(colour.jitter(images, hue=half), images)
     alike = noise(c=1).repeat(1, 3, 1, 1)  # three equal channels have neither, too
-    assert torch.equal(colour.hue(alike, half), alike)
+    assert torch.equal(colour.jitter(alike, hue=half), alike)
     assert torch.equal(colour.saturation(alike, half), alike)
 
 

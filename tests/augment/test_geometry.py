@@ -52,7 +52,7 @@ def differ(found: Tensor, expected: Tensor) -> float:
 def test_flip(noise: Any, channels: int) -> None:
     images = noise(c=channels)
     mirrored = torch.tensor([True, False, True, True, False, False])
-    found = geometry.flip(images, mirrored)
+    found = geometry.flip_crop(images, mirrored=mirrored)
     for i, picture in enumerate(images):
         expected = picture.numpy()[..., ::-1] if mirrored[i] else picture.numpy()
         assert np.array_equal(found[i].numpy(), expected)
@@ -65,7 +65,7 @@ def test_crop(noise: Any, fill: Any, channels: int) -> None:
     top = torch.tensor([0, 4, -4, 3, -15, 15])
     left = torch.tensor([0, -4, 4, 1, 2, -15])
     images = noise(c=channels)
-    found = geometry.crop(images, top, left, fill)
+    found = geometry.flip_crop(images, top=top, left=left, fill=fill)
     expected = torch.stack(
         [slow_crop(p, int(t), int(s), fill) for p, t, s in zip(images, top, left, strict=True)]
     )
@@ -77,24 +77,25 @@ def test_flip_comes_before_crop(noise: Any, fill: Any) -> None:
     images, top, left = noise(n=3), torch.tensor([1, -2, 0]), torch.tensor([-4, 3, 4])
     mirrored = torch.tensor([True, True, False])
     fused = geometry.flip_crop(images, mirrored=mirrored, top=top, left=left, fill=fill)
-    assert torch.equal(fused, geometry.crop(geometry.flip(images, mirrored), top, left, fill))
+    flipped = geometry.flip_crop(images, mirrored=mirrored)
+    assert torch.equal(fused, geometry.flip_crop(flipped, top=top, left=left, fill=fill))
 
 
 def test_crop_reflects_without_repeating_the_edge_pixel() -> None:
     row = torch.tensor([10, 20, 30, 40], dtype=torch.uint8).view(1, 1, 1, 4)
-    zero = torch.tensor([0])
-    found = geometry.crop(row, zero, torch.tensor([-2]), "reflect")
+    left = torch.tensor([-2])
+    found = geometry.flip_crop(row, left=left, fill="reflect")
     assert found.flatten().tolist() == [30, 20, 10, 20]
-    found = geometry.crop(row, zero, torch.tensor([-2]), "zero")
+    found = geometry.flip_crop(row, left=left, fill="zero")
     assert found.flatten().tolist() == [0, 0, 10, 20]
 
 
 def test_affine_reflects_with_the_edge_pixel_repeated() -> None:
     row = torch.tensor([10, 20, 30, 40], dtype=torch.uint8).view(1, 1, 1, 4)
-    right, none = torch.tensor([2.0]), torch.zeros(1)
-    found = geometry.translate(row, right, none, "reflect")
+    matrix = geometry.similarity(right=torch.tensor([2.0]))
+    found = geometry.affine(row, matrix, "reflect")
     assert found.flatten().tolist() == [20, 10, 10, 20]
-    found = geometry.translate(row, right, none, "zero")
+    found = geometry.affine(row, matrix, "zero")
     assert found.flatten().tolist() == [0, 0, 10, 20]
 
 
@@ -114,7 +115,8 @@ def test_affine_against_scipy(noise: Any, fill: Any, channels: int, h: int, w: i
 
 def test_a_quarter_turn_is_exact_and_counter_clockwise(noise: Any) -> None:
     images = noise(n=3, h=16, w=16)
-    found = geometry.rotate(images, torch.tensor([90.0, 180.0, -90.0], dtype=torch.float64))
+    degrees = torch.tensor([90.0, 180.0, -90.0], dtype=torch.float64)
+    found = geometry.affine(images, geometry.similarity(degrees=degrees))
     for i, turns in enumerate((1, 2, 3)):
         assert torch.equal(found[i], torch.rot90(images[i], turns, (1, 2)))
 
@@ -122,7 +124,7 @@ def test_a_quarter_turn_is_exact_and_counter_clockwise(noise: Any) -> None:
 def test_rotate_turns_as_pil_does(smooth: Any) -> None:
     images = smooth(n=4, h=33, w=33)
     degrees = torch.tensor([10.0, -36.0, 77.0, 135.0], dtype=torch.float64)
-    found = geometry.rotate(images, degrees, "zero")
+    found = geometry.affine(images, geometry.similarity(degrees=degrees), "zero")
     for picture, angle, turned in zip(images, degrees.tolist(), found, strict=True):
         pil = Image.fromarray(picture.permute(1, 2, 0).numpy())
         expected = np.asarray(pil.rotate(angle, Image.Resampling.BILINEAR)).astype(int)
@@ -133,7 +135,8 @@ def test_rotate_turns_as_pil_does(smooth: Any) -> None:
 
 def test_translate_moves_right_and_down(noise: Any) -> None:
     images = noise(n=2)
-    found = geometry.translate(images, torch.tensor([3.0, 0]), torch.tensor([0, 2.0]), "zero")
+    matrix = geometry.similarity(right=torch.tensor([3.0, 0]), down=torch.tensor([0, 2.0]))
+    found = geometry.affine(images, matrix, "zero")
     assert torch.equal(found[0, :, :, 3:], images[0, :, :, :-3])
     assert torch.equal(found[1, :, 2:], images[1, :, :-2])
     assert not found[0, :, :, :3].any()
@@ -143,7 +146,8 @@ def test_translate_moves_right_and_down(noise: Any) -> None:
 def test_zoom_above_one_enlarges() -> None:
     images = torch.zeros(2, 1, 32, 32, dtype=torch.uint8)
     images[:, :, 12:20, 12:20] = 255
-    found = geometry.zoom(images, torch.tensor([2.0, 0.5], dtype=torch.float64), "zero")
+    factor = torch.tensor([2.0, 0.5], dtype=torch.float64)
+    found = geometry.affine(images, geometry.similarity(factor=factor), "zero")
     assert found.float().mean((1, 2, 3)).mul(32 * 32 / 255).tolist() == pytest.approx(
         [16 * 16, 4 * 4], rel=0.02
     )
@@ -151,26 +155,12 @@ def test_zoom_above_one_enlarges() -> None:
 
 def test_zoom_against_scipy_s_own_zoom(smooth: Any) -> None:
     images = smooth(n=1, c=1, h=16, w=16)
-    found = geometry.zoom(images, torch.tensor([2.0], dtype=torch.float64))
+    factor = torch.tensor([2.0], dtype=torch.float64)
+    found = geometry.affine(images, geometry.similarity(factor=factor))
     grown = ndimage.zoom(
         images[0, 0].numpy().astype(float), 2, order=1, mode="reflect", grid_mode=True
     )
     assert differ(found, torch.from_numpy(grown[None, None, 8:24, 8:24])) <= LEVELS
-
-
-def test_shear_against_scipy(noise: Any) -> None:
-    images = noise(n=3)
-    across = torch.tensor([0.5, 0.0, -0.99], dtype=torch.float64)
-    along = torch.tensor([0.0, 0.3, 0.0], dtype=torch.float64)
-    matrix = torch.tensor([[[1, a, 0], [b, 1, 0]] for a, b in zip(across, along, strict=True)])
-    assert (
-        differ(geometry.shear(images, across, along), slow_affine(images, matrix, "reflect")) <= 2
-    )
-    # A row below the centre moves left by `across` times its distance.
-    dot = torch.zeros(1, 1, 9, 9, dtype=torch.uint8)
-    dot[0, 0, 6, 5] = 200
-    moved = geometry.shear(dot, torch.ones(1), torch.zeros(1), "zero")
-    assert moved[0, 0].nonzero().tolist() == [[6, 3]]
 
 
 def test_similarity_translates_then_turns_then_scales() -> None:

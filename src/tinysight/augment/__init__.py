@@ -6,7 +6,7 @@ the transforms, with explicit parameters, one for each picture of the batch. Pic
 
     pipeline   what a recipe asks for, in the order of its fields
     draws      the numbers, from a hash of (seed, epoch, stream, index)
-    geometry   flip, crop, one resampling for shift, rotation, zoom and shear; smaller ones
+    geometry   flip and crop, one resampling for every affine transform; smaller ones
     colour     brightness, contrast, saturation, hue
     tone       sharpness, posterise, solarise, autocontrast, equalise
     erasing    cutout and random erasing

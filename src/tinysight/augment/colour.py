@@ -11,7 +11,7 @@ from torch import Tensor
 
 from tinysight.augment.layout import by_picture, packed, planes
 
-__all__ = ["brightness", "contrast", "grey", "hue", "jitter", "saturation"]
+__all__ = ["brightness", "contrast", "grey", "jitter", "saturation"]
 
 LUMA = (299, 587, 114)  # thousandths of red, green, blue: ITU-R BT.601
 
@@ -31,11 +31,6 @@ def saturation(images: Tensor, factor: Tensor) -> Tensor:
     return jitter(images, saturation=factor)
 
 
-def hue(images: Tensor, turn: Tensor) -> Tensor:
-    """Turn the hue (of HSV) by `turn`, a share of the colour circle; 0.5 is the opposite."""
-    return jitter(images, hue=turn)
-
-
 def jitter(
     images: Tensor,
     *,
@@ -47,6 +42,11 @@ def jitter(
     """Change what is given, in the order of the arguments, and round once.
 
     After each change the values are clamped to 0..255, as torchvision does.
+
+    Args:
+        images: uint8, n c h w.
+        brightness, contrast, saturation: n; see the functions of these names.
+        hue: n; the turn of HSV's hue, as a share of the colour circle: 0.5 is the opposite.
     """
     pictures = planes(images)
     if brightness is not None:

@@ -13,16 +13,10 @@ from tinysight.augment.layout import beside, lines, packed, planes, unlined
 __all__ = [
     "Fill",
     "affine",
-    "crop",
-    "flip",
     "flip_crop",
-    "rotate",
-    "shear",
     "shrink",
     "shrunk",
     "similarity",
-    "translate",
-    "zoom",
 ]
 
 Fill = Literal["zero", "reflect"]
@@ -36,25 +30,6 @@ SMALLEST = 16  # pixels a side, under which no picture is shrunk
 GRID = 256.0
 
 
-def flip(images: Tensor, mirrored: Tensor) -> Tensor:
-    """Mirror left-right the pictures where `mirrored` (bool, n) is true."""
-    return flip_crop(images, mirrored=mirrored)
-
-
-def crop(images: Tensor, top: Tensor, left: Tensor, fill: Fill = "reflect") -> Tensor:
-    """Cut a window of the picture's own size out of the picture, extended without end.
-
-    Args:
-        images: uint8, n c h w.
-        top: int64, n; the row where the window begins, 0 being the picture's own first. Padding
-            by p pixels and cutting at random is a draw from -p to p.
-        left: int64, n; the column, likewise.
-        fill: "zero" is black; "reflect" mirrors at the outermost pixel's centre (`d c b | a b c
-            d | c b a`, numpy's "reflect"), as the CIFAR speed runs do.
-    """
-    return flip_crop(images, top=top, left=left, fill=fill)
-
-
 def flip_crop(
     images: Tensor,
     *,
@@ -63,7 +38,18 @@ def flip_crop(
     left: Tensor | None = None,
     fill: Fill = "reflect",
 ) -> Tensor:
-    """Mirror, then crop, in one gather; see `flip` and `crop`."""
+    """Mirror left-right, then cut a window of the picture's own size out of it, in one gather.
+
+    Args:
+        images: uint8, n c h w.
+        mirrored: bool, n.
+        top: int64, n; the row where the window begins, 0 being the picture's own first. Padding
+            by p pixels and cutting at random is a draw from -p to p.
+        left: int64, n; the column, likewise.
+        fill: what is seen beyond the picture, which has no end: "zero" is black; "reflect"
+            mirrors at the outermost pixel's centre (`d c b | a b c d | c b a`, numpy's "reflect"),
+            as the CIFAR speed runs do.
+    """
     n, c, h, w = images.shape
     rows, columns = (_window(start, n, size, images) for start, size in ((top, h), (left, w)))
     inside = None
@@ -108,36 +94,6 @@ def shrunk(height: int, width: int, share: float) -> tuple[int, int]:
     return round(height * share), round(width * share)
 
 
-def translate(images: Tensor, right: Tensor, down: Tensor, fill: Fill = "reflect") -> Tensor:
-    """Move the pictures by `right` and `down` (n, pixels)."""
-    return affine(images, similarity(right=right, down=down), fill)
-
-
-def rotate(images: Tensor, degrees: Tensor, fill: Fill = "reflect") -> Tensor:
-    """Turn the pictures about their centres by `degrees` (n), counter-clockwise."""
-    return affine(images, similarity(degrees=degrees), fill)
-
-
-def zoom(images: Tensor, factor: Tensor, fill: Fill = "reflect") -> Tensor:
-    """Scale the pictures about their centres by `factor` (n); above 1 things grow."""
-    return affine(images, similarity(factor=factor), fill)
-
-
-def shear(images: Tensor, across: Tensor, along: Tensor, fill: Fill = "reflect") -> Tensor:
-    """Slant the pictures about their centres.
-
-    Args:
-        images: uint8, n c h w.
-        across: n; each row moves left by this times its distance below the centre.
-        along: n; each column moves up by this times its distance right of the centre.
-        fill: see `affine`.
-    """
-    one, zero = torch.ones_like(across), torch.zeros_like(across)
-    return affine(
-        images, torch.stack([one, across, zero, along, one, zero], 1).view(-1, 2, 3), fill
-    )
-
-
 def similarity(
     *,
     right: Tensor | None = None,
@@ -149,6 +105,11 @@ def similarity(
 
     One at least is given, each of n values. An output point p shows the input point
     `R(-degrees) p / factor - (right, down)`.
+
+    Args:
+        right, down: pixels.
+        degrees: counter-clockwise, about the picture's centre.
+        factor: above 1 things grow, about the centre.
     """
     given = next(v for v in (right, down, degrees, factor) if v is not None)
     zero = torch.zeros_like(given)

@@ -22,8 +22,8 @@ from tinysight.process import holding_memory
 
 __all__ = ["TTA", "Prediction", "device_of", "predict", "probabilities", "score"]
 
-BATCH = 250
-BATCH_OF_GPU = 2_000
+BATCH = 256
+BATCH_OF_GPU = 2048
 TTA = {
     "none": "a single view",
     "mirror": "2 views: the picture and its mirror image",

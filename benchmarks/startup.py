@@ -10,12 +10,14 @@ time of `import torch` alone is measured in between, in the same way, and taken 
 from __future__ import annotations
 
 import argparse
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
+
+from trials import spread
 
 IMPORT = "import time, torch; print('AT', time.time())"
 TRAIN = """
@@ -48,15 +50,12 @@ def seconds(code: str, *words: str) -> float:
     return float(lines[-1].split()[1]) - began
 
 
-def spread(values: list[float]) -> str:
-    return f"{statistics.median(values):.2f} s [{min(values):.2f}, {max(values):.2f}]"
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", nargs="+")
     parser.add_argument("-n", type=int, default=5)
     asked = parser.parse_args()
+    shown = partial(spread, form="{:.2f}")
     for given in asked.data:
         data = str(Path(given).resolve()) if Path(given).exists() else given
         cold = seconds(TRAIN, data)
@@ -66,8 +65,8 @@ def main() -> None:
             whole.append(seconds(TRAIN, data))
         beyond = [w - a for w, a in zip(whole, alone, strict=True)]
         print(
-            f"{given}: first step after {spread(whole)}, import torch {spread(alone)}, "
-            f"beyond it {spread(beyond)} (n={asked.n}, median [least, most]); "
+            f"{given}: first step after {shown(whole)} s, import torch {shown(alone)} s, "
+            f"beyond it {shown(beyond)} s (n={asked.n}, median [least, most]); "
             f"first start {cold:.2f} s"
         )
 

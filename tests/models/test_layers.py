@@ -93,6 +93,12 @@ def test_pictures_of_another_shape(shape: tuple[int, ...]) -> None:
         model(torch.zeros(shape))
 
 
+def test_statistics_of_another_number_of_channels_are_refused() -> None:
+    said = "mean and deviation must have one value for each of the 3 channels, got 3 and 1"
+    with pytest.raises(ModelError, match=said):
+        Classifier(torch.nn.Flatten(), (8, 6, 3), 3, mean=[0.5] * 3, deviation=[0.2])
+
+
 def test_scale() -> None:
     assert Scale(0.125)(torch.tensor([8.0, -1.0])).tolist() == [1.0, -0.125]
 

@@ -32,19 +32,20 @@ def test_no_gradient_is_no_direction() -> None:
     assert torch.equal(orthogonal(torch.zeros(3, 7)), torch.zeros(3, 7))
 
 
+@pytest.mark.parametrize("filters", [4, 64])  # fewer than a filter has weights, and more
 @pytest.mark.parametrize("nesterov", [True, False])
-def test_a_step_by_hand(nesterov: bool) -> None:
+def test_a_step_by_hand(filters: int, nesterov: bool) -> None:
     torch.manual_seed(2)
-    weight, first = torch.randn(4, 2, 3, 3), torch.randn(4, 2, 3, 3)
-    second = torch.randn(4, 2, 3, 3)
-    expected, momentum = weight.clone(), torch.zeros(4, 2, 3, 3)
-    kept = [torch.zeros(4, 2, 3, 3)]
+    weight, first, second = torch.randn(3, filters, 2, 3, 3)
+    weight = weight.clone()
+    expected, momentum = weight.clone(), torch.zeros_like(weight)
+    kept = [torch.zeros_like(weight)]
     for gradient in (first, second):
         muon([weight], [gradient], kept, lr=0.1, momentum=0.6, nesterov=nesterov)
         momentum = 0.6 * momentum + gradient
         towards = gradient + 0.6 * momentum if nesterov else momentum
-        step = orthogonal(towards.view(4, 18)).view(4, 2, 3, 3)
-        expected = expected / expected.norm() * 2 - 0.1 * step
+        step = orthogonal(towards.view(filters, 18)).view_as(towards)
+        expected = expected / expected.norm() * filters**0.5 - 0.1 * step
         torch.testing.assert_close(weight, expected)
     torch.testing.assert_close(kept[0], momentum)
 

@@ -70,6 +70,17 @@ def test_a_block_is_torchs(
         torch.testing.assert_close(a, b, atol=1e-3, rtol=1e-4)
 
 
+def test_a_mean_of_a_hundred_deviations_leaves_the_statistics_right() -> None:
+    """They are sums of squares, of which the squared mean is taken off."""
+    generator = torch.Generator().manual_seed(0)
+    x = 30 + 0.3 * torch.randn(64, 16, 8, 8, generator=generator)
+    dy = torch.randn(64, 16, 4, 4, generator=generator)
+    expected = after(block(momentum=1.0).double(), x.double(), dy.double())
+    found = after(fused(block(momentum=1.0), FP32), x, dy)
+    for a, b in zip(found, expected, strict=True):
+        torch.testing.assert_close(a, b, atol=2e-3, rtol=2e-3)
+
+
 def test_the_number_of_threads_changes_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
     x, dy = torch.randn(33, 32, 9, 8), torch.randn(33, 32, 4, 4)
     found = []

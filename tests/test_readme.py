@@ -47,7 +47,7 @@ def test_the_tree_names_every_file_with_a_phrase() -> None:
     here = {
         p.name + ("/" if p.is_dir() else "")
         for p in (ROOT / "src" / "tinysight").rglob("*")
-        if (p.suffix in (".py", ".j2") or p.is_dir()) and not p.name.startswith("__")
+        if (p.suffix in (".py", ".j2", ".c") or p.is_dir()) and not p.name.startswith("__")
     }
     assert here == set(named)
 

@@ -66,8 +66,9 @@ def in_turns(
     asked = {"command": _command(), "commit": commit, "machine": machine()}
     found: dict[str, list[dict[str, Any]]] = {name: [] for name in contestants}
     for turn in range(rounds):
-        same = commit[-1:] != "+"  # else the code may have changed since
-        known = _recorded(record, {"round": turn, **asked}) if same else {}
+        known = {}
+        if not commit.endswith("+"):  # else the code may have changed since
+            known = _recorded(record, {"round": turn, **asked})
         whole = known.keys() >= contestants.keys()
         for name, run in contestants.items():
             line = known[name] if whole else _run(name, run, {"round": turn, **asked}, record)

@@ -7,12 +7,11 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
-__all__ = ["holding_memory", "peak_memory", "process_seconds"]
+__all__ = ["Shared", "holding_memory", "peak_memory", "process_seconds"]
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX = -1, -3, -4  # of mallopt(3)
 ALLOCATOR = (
@@ -77,26 +76,46 @@ def holding_memory() -> Iterator[None]:
     except (OSError, TypeError, AttributeError):  # TypeError: Windows wants a name
         yield
         return
-    with _holding.lock:
-        _holding.entered += 1
+
+    def hold() -> Callable[[], None]:
         set_option(M_MMAP_MAX, 0)
         set_option(M_TRIM_THRESHOLD, 2**31 - 1)
-    try:
+        return give_back
+
+    def give_back() -> None:
+        set_option(M_MMAP_MAX, 65_536)
+        set_option(M_MMAP_THRESHOLD, 2**25)
+        set_option(M_TRIM_THRESHOLD, 2**26)
+        trim(0)
+
+    with _allocator.entered(hold):
         yield
-    finally:
-        with _holding.lock:
-            _holding.entered -= 1
-            if not _holding.entered:
-                set_option(M_MMAP_MAX, 65_536)
-                set_option(M_MMAP_THRESHOLD, 2**25)
-                set_option(M_TRIM_THRESHOLD, 2**26)
-                trim(0)
 
 
-@dataclass
-class _Holding:
-    entered: int = 0
-    lock: threading.Lock = field(default_factory=threading.Lock)
+class Shared:
+    """What the process has one of: the first to enter changes it, the last to leave undoes that.
+
+    From several threads, too, and one within another.
+    """
+
+    def __init__(self) -> None:
+        self._lock, self._inside = threading.Lock(), 0
+        self._undo: Callable[[], None] = lambda: None
+
+    @contextmanager
+    def entered(self, change: Callable[[], Callable[[], None]]) -> Iterator[None]:
+        """Be inside; `change` is called for the first alone and returns what undoes it."""
+        with self._lock:
+            if not self._inside:
+                self._undo = change()
+            self._inside += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._inside -= 1
+                if not self._inside:
+                    self._undo()
 
 
-_holding = _Holding()  # the process has one allocator
+_allocator = Shared()

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from torch.backends import cuda, cudnn
 
 from tinysight.errors import PictureError
 from tinysight.pictures import decode
-from tinysight.process import holding_memory
+from tinysight.process import Shared, holding_memory
 
 __all__ = ["TTA", "Prediction", "device_of", "predict", "probabilities", "score"]
 
@@ -64,37 +63,23 @@ def _evaluating(model: nn.Module, n: int) -> Iterator[None]:
             module.training = training
 
 
-@contextmanager
-def _in_fp32() -> Iterator[None]:
-    """Let cuda compute in fp32, where torch's default rounds convolutions to TF32's 10 bits.
-
-    That is one setting for the process: of several threads the last to leave puts it back.
-    """
+def _in_fp32() -> AbstractContextManager[None]:
+    """Let cuda compute in fp32, where torch's default rounds convolutions to TF32's 10 bits."""
     kinds = (cudnn.conv, cuda.matmul)  # pyright: ignore[reportAttributeAccessIssue]
-    with _exact.lock:
-        if not _exact.entered:
-            _exact.before = [kind.fp32_precision for kind in kinds]
-        _exact.entered += 1
-        for kind in kinds:
-            kind.fp32_precision = "ieee"
-    try:
-        yield
-    finally:
-        with _exact.lock:
-            _exact.entered -= 1
-            if not _exact.entered:
-                for kind, precision in zip(kinds, _exact.before, strict=True):
-                    kind.fp32_precision = precision
+
+    def exact() -> Callable[[], None]:
+        before = [kind.fp32_precision for kind in kinds]
+        put(["ieee"] * len(kinds))
+        return lambda: put(before)
+
+    def put(precisions: list[Any]) -> None:
+        for kind, precision in zip(kinds, precisions, strict=True):
+            kind.fp32_precision = precision
+
+    return _arithmetic.entered(exact)
 
 
-@dataclass
-class _Exact:
-    entered: int = 0
-    before: list[Any] = field(default_factory=list)
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-
-_exact = _Exact()
+_arithmetic = Shared()
 
 
 def device_of(model: nn.Module) -> torch.device:

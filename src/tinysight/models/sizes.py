@@ -4,7 +4,7 @@ Up to 40 pixels the trunk sees the picture as it is. A larger one is first halve
 stride 2 until its longer side is at most 40. A small one keeps only the last of the trunk's
 halvings: the end of the trunk, where the wide layers stand, then works at about the size that it
 has for 32 pixels. No halving of either kind leaves a side with fewer than 3 pixels; the stem of
-`speednet`, whose patches are twice as wide as its stride, then takes one off.
+`speednet`, whose patches are twice as wide as its stride, then takes one or two off.
 """
 
 from __future__ import annotations

@@ -153,9 +153,7 @@ def fit(
         return _seconds(measure, clean, len(clean) + len(held_out or ()))
 
     autocast = torch.autocast(device.type, precision.dtype, precision.name == "bf16")
-    traced = nullcontext(lambda: None)
-    if trace:
-        traced = tracing(folder, total, device, progress.say)
+    traced = tracing(folder, total, device, progress.say) if trace else nullcontext(lambda: None)
     with (
         repeatable(device),
         using(threads),

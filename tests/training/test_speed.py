@@ -187,6 +187,27 @@ def test_what_is_compiled_is_tried_on_batches_of_every_size(
     assert len(trained) == 7
 
 
+def test_what_is_compiled_is_tried_on_pictures_of_both_sizes(
+    toy: DataSet, small: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wide = {s: _doubled(getattr(toy, s)) for s in ("train", "validation", "test")}
+    sides: list[int] = []
+
+    def watched(model: nn.Module) -> Any:
+        def forward(images: Tensor) -> Tensor:
+            sides.append(images.shape[-1])
+            return model(images)
+
+        return forward
+
+    monkeypatch.setattr(torch, "compile", watched)
+    fields = {"model": "resnet9", "model.width": 8, "augment.shrink": 0.625}
+    ready = plan(replace(toy, **wide), small.override_all(fields), device="cpu", compilation="on")
+    train(ready, out=tmp_path / "run", progress=Progress(quiet=True))
+    assert sorted(sides[:2]) == [20, 32]
+    assert sides[2:] == [20] * 6 + [32] * 6
+
+
 @pytest.mark.filterwarnings("error:Profiler")
 @pytest.mark.parametrize(
     ("epochs", "which"),

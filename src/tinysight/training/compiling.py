@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 
 import torch
@@ -21,7 +21,7 @@ def compiled(
     model: nn.Module,
     compilation: Compilation,
     precision: Precision,
-    batches: list[tuple[Tensor, Tensor]],
+    batches: Callable[[], Iterable[tuple[Tensor, Tensor]]],
     autocast: AbstractContextManager[object],
     say: Callable[[str], None],
 ) -> tuple[Network, Compilation]:
@@ -32,7 +32,7 @@ def compiled(
 
     Args:
         model: in training mode.
-        batches: pictures and labels as the training will have them, one of each shape.
+        batches: makes pictures and labels as the training will have them, a batch of each shape.
         autocast: what the training computes under.
         say: shows a line to the user.
     """
@@ -42,7 +42,7 @@ def compiled(
         if compilation.by == "kernels":
             return fused(model, precision.dtype), compilation
         say("compiling the network: half a minute or more")
-        return _compiled(model, batches, autocast), compilation
+        return _compiled(model, batches(), autocast), compilation
     except Exception as error:  # whatever a compiler may lack, the model can do without
         first = str(error).strip().partition("\n")[0]
         why = f"{type(error).__name__}: {first}"
@@ -52,7 +52,7 @@ def compiled(
 
 def _compiled(
     model: nn.Module,
-    batches: list[tuple[Tensor, Tensor]],
+    batches: Iterable[tuple[Tensor, Tensor]],
     autocast: AbstractContextManager[object],
 ) -> Network:
     """The model by torch.compile.

@@ -161,7 +161,7 @@ def fit(
         progress.training(epochs, total, evaluation, partial(_work, recipe.augment, total, size)),
         traced as step_ended,
     ):
-        samples = _samples(seen, per_epoch, recipe.augment)
+        samples = partial(_samples, seen, per_epoch, recipe.augment)
         network, compilation = compiled(
             model.train(), compilation, precision, samples, autocast, progress.say
         )

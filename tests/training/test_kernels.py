@@ -79,6 +79,9 @@ def test_a_mean_of_a_hundred_deviations_leaves_the_statistics_right() -> None:
     found = after(fused(block(momentum=1.0), FP32), x, dy)
     for a, b in zip(found, expected, strict=True):
         torch.testing.assert_close(a, b, atol=2e-3, rtol=2e-3)
+    # The running ones: 1.2e-4 off at most, with sums or variance in float32 8.9e-4.
+    for a, b in zip(found[-3:], expected[-3:], strict=True):
+        torch.testing.assert_close(a, b, atol=0, rtol=4e-4)
 
 
 def test_the_number_of_threads_changes_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:

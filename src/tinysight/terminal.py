@@ -141,7 +141,7 @@ def evaluation(found: Evaluation) -> None:
     metrics = found.metrics
     print(f"{found.split} accuracy {metrics.top1}{', single view' if found.augmented else ''}")
     if found.augmented:
-        print(found.augmented)
+        print(f"{found.augmented}; what follows is of the single view")
     if metrics.top5:
         print(f"top-5 accuracy {metrics.top5}")
     rows = [

@@ -275,3 +275,21 @@ def test_test_time_augmentation_stands_beside_the_single_view(
     assert f"single view; {found.augmented.top1} {words}, 6 views: 3 places" in str(found)
     assert words in str(run)
     assert words in run.report().read_text(encoding="utf-8")
+
+
+def test_a_stop_after_the_training_says_what_is_left_to_do(
+    folder: Path,
+    small: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tinysight.Run, "evaluate", interrupted)
+    loud: dict[str, Any] = small | {"quiet": False}
+    with pytest.raises(KeyboardInterrupt):
+        tinysight.train(folder, out="stopped", **loud)
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith("the training is complete and saved in stopped; what is left to do: ")
+    assert said.endswith("tinysight evaluate stopped, and: tinysight report stopped")

@@ -26,6 +26,9 @@ def test_json_has_the_accuracy_over_several_views_beside_that_of_one(
     assert found["test"]["n"] == found["test_augmented"]["top1"]["n"] == 6
     assert found["test_augmented"]["tta"] == "mirror"
     assert "validation_augmented" in found
+    said = cli("evaluate", str(tmp_path / "run"), "--tta", "mirror")
+    assert "(mirror, 2 views: " in said.out
+    assert "; what follows is of the single view\n" in said.out
 
 
 def test_help_names_every_verb(cli: Cli) -> None:

@@ -170,6 +170,12 @@ def carry_out_and_report(
             f"{error}; the training is saved in {run.path}: make room, then run: tinysight "
             f"evaluate {run.path}, and: tinysight report {run.path}"
         ) from None
+    except KeyboardInterrupt:
+        progress.say(
+            f"the training is complete and saved in {run.path}; what is left to do: tinysight "
+            f"evaluate {run.path}, and: tinysight report {run.path}"
+        )
+        raise
     return run
 
 

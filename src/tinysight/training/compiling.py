@@ -41,7 +41,7 @@ def compiled(
     try:
         if compilation.by == "kernels":
             return fused(model, precision.dtype), compilation
-        say("compiling the network: half a minute or more")
+        say("compiling the network: half a minute or more; a stop is heard after that")
         return _compiled(model, batches(), autocast), compilation
     except Exception as error:  # whatever a compiler may lack, the model can do without
         first = str(error).strip().partition("\n")[0]

@@ -48,8 +48,8 @@ def tracing(
             else "the only step"
         )
         said = (
-            f"{which}, with the evaluation of an epoch that ends in them; with augment.shrink, on "
-            "smaller pictures than later steps"
+            f"{which}, with the evaluation of an epoch that ends in them; where augment.shrink is "
+            "less than 1, some may be on smaller pictures"
         )
         write_atomic(folder.path / "trace.txt", f"{said}\n{table}\n")
         with tempfile.TemporaryDirectory() as scratch:

@@ -1,6 +1,5 @@
 """Damaged files of a run folder: every verb refuses them in one line that names the file."""
 
-import hashlib
 import json
 import shutil
 from collections.abc import Callable
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from tests.folders import sealed
 
 import tinysight
 from tinysight.errors import CheckpointError
@@ -46,6 +46,10 @@ def run(whole: Path, tmp_path: Path) -> Path:
 def change(**fields: object) -> Callable[[bytes], bytes]:
     """Another value for some fields of a JSON file."""
     return lambda raw: json.dumps(json.loads(raw) | fields).encode()
+
+
+def old(file: Path) -> bytes:
+    return file.read_bytes() if file.exists() else b""
 
 
 HEADER = b'{"a":{"dtype":"F4","shape":[2],"data_offsets":[0,1]}}'  # a type of number unknown here
@@ -134,15 +138,15 @@ NO_SUCH_NUMBERS = len(HEADER).to_bytes(8, "little") + HEADER + b"\0"
         ),
         (
             "checkpoints/best.json",
-            change(files={}),
+            change(weights="../../weights-000000000000.safetensors"),
             "evaluate predict report",
-            "files Dictionary sho",
+            "weights String should match pattern",
         ),
         (
             "checkpoints/best.json",
-            change(files={"a": "b"}),
+            change(numbers={"step": 3}),
             "evaluate predict report",
-            "files.a St",
+            "numbers of a training need a file of its tensors",
         ),
         (
             "checkpoints/best.json",
@@ -155,12 +159,6 @@ NO_SUCH_NUMBERS = len(HEADER).to_bytes(8, "little") + HEADER + b"\0"
             change(state={"train_accuracy_clean": "high"}),
             "evaluate predict report",
             "state.train_accuracy_clean must be a valid number",
-        ),
-        (
-            "checkpoints/best.json",
-            change(format=9),
-            "evaluate predict report",
-            "has format 9; this version reads 1",
         ),
         ("metrics.csv", b"a,b\n1,2\n", "report", "lacks the columns epoch, step, learning_rate"),
         ("metrics.csv", b"\xff\xfe", "report", "is damaged: no UTF-8 text, first at byte 0"),
@@ -214,7 +212,7 @@ def test_a_damaged_file_is_refused_in_a_line_that_names_it(
     name: str, content: bytes | Callable[[bytes], bytes], verbs: str, text: str, run: Path
 ) -> None:
     file = run / name
-    file.write_bytes(content if isinstance(content, bytes) else content(file.read_bytes()))
+    sealed(RunFolder(run), name, content if isinstance(content, bytes) else content(old(file)))
     for verb in verbs.split():
         with pytest.raises(CheckpointError, match=text) as caught:
             VERBS[verb](run)
@@ -234,11 +232,8 @@ def test_a_damaged_file_is_refused_in_a_line_that_names_it(
 def test_bytes_that_are_no_weights_are_refused_though_their_sum_is_right(
     raw: bytes, verb: str, run: Path
 ) -> None:
-    manifest = json.loads((run / "checkpoints" / "best.json").read_text())
-    (name,) = manifest["files"]
-    (run / "checkpoints" / name).write_bytes(raw)
-    manifest["files"] = {name: hashlib.sha256(raw).hexdigest()}
-    (run / "checkpoints" / "best.json").write_text(json.dumps(manifest))
+    name = json.loads((run / "checkpoints" / "best.json").read_text())["weights"]
+    sealed(RunFolder(run), f"checkpoints/{name}", raw)
     with pytest.raises(CheckpointError, match=f"{name} is not a safetensors file: ") as caught:
         VERBS[verb](run)
     assert "\n" not in str(caught.value)
@@ -256,13 +251,11 @@ def test_bytes_that_are_no_weights_are_refused_though_their_sum_is_right(
     ],
 )
 def test_a_file_that_may_not_be_read_is_named(name: str, nobody: Path) -> None:
-    (nobody / "evaluation" / "validation").mkdir(parents=True)
-    (nobody / "checkpoints").mkdir()
-    (nobody / "recipe.json").write_text(tinysight.Recipe().to_json())
-    (nobody / name).write_text("{}")
+    folder = RunFolder(nobody)
+    folder.write({"recipe.json": tinysight.Recipe().to_json(), name: "{}"})
     (nobody / name).chmod(0)
     with pytest.raises(CheckpointError, match=f"{name} cannot be read: Permission denied"):
-        gather(RunFolder(nobody))
+        gather(folder)
 
 
 def test_weights_that_may_not_be_read_are_named(nobody: Path) -> None:
@@ -277,8 +270,9 @@ def test_weights_that_may_not_be_read_are_named(nobody: Path) -> None:
 
 
 def test_a_folder_that_may_not_be_searched_is_not_missing(nobody: Path) -> None:
-    (nobody / "recipe.json").write_text(tinysight.Recipe().to_json())
-    (nobody / "checkpoints").mkdir(mode=0)
+    folder = RunFolder(nobody)
+    folder.write({"recipe.json": tinysight.Recipe().to_json(), "checkpoints/best.json": "{}"})
+    (nobody / "checkpoints").chmod(0)
     with pytest.raises(CheckpointError, match=r"best\.json cannot be read: Permission denied"):
         gather(RunFolder(nobody))
 
@@ -291,7 +285,7 @@ def test_a_whole_run_is_refused_by_none(run: Path) -> None:
 def test_names_that_are_no_unicode_do_not_count_as_damage(run: Path) -> None:
     data = json.loads((run / "data.json").read_text())
     data["title"] = "half a pair \udcff"
-    (run / "data.json").write_text(json.dumps(data))
+    sealed(RunFolder(run), "data.json", json.dumps(data))
     assert RunFolder(run).data()["title"] == "half a pair \udcff"
     tinysight.report(run)
 

@@ -78,7 +78,8 @@ def test_the_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         words = ["digits" if w in ("cifar10", "my-pictures/") else w for w in words]
         words = ["digits-quick-001" if w == "cifar10-quick-001" else w for w in words]
         if words[0] == "train":
-            words = [w for w in words if not w.startswith("epochs=")] + ["epochs=1"]
+            more = "epochs=2" if "--resume" in words else "epochs=1"
+            words = [*(w for w in words if not w.startswith("epochs=")), more]
         with pytest.raises(SystemExit) as left:
             main(words)
         assert not left.value.code, words

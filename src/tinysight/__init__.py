@@ -16,7 +16,18 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tinysight.api import Run, evaluate, load, load_data, plan, predict, report, train
+    from tinysight.api import (
+        Run,
+        evaluate,
+        load,
+        load_data,
+        plan,
+        predict,
+        report,
+        resume,
+        train,
+        verify,
+    )
     from tinysight.data.dataset import DataSet, Split
     from tinysight.errors import TinysightError
     from tinysight.evaluation.predict import Prediction
@@ -43,7 +54,9 @@ __all__ = [
     "plan",
     "predict",
     "report",
+    "resume",
     "train",
+    "verify",
 ]
 
 _HOME = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import math
 import sys
 import time
@@ -50,7 +51,8 @@ class Progress:
         self._validation = ""
 
     def say(self, text: str) -> None:
-        """Print a line that stays."""
+        """Print a line that stays; the log of a run that is being trained has it too."""
+        logging.getLogger("tinysight").info(text)
         self.console.print(text, markup=False)
 
     @contextmanager

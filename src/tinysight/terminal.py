@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from tinysight.api import Run
-    from tinysight.data.published.store import Checked, Status
+    from tinysight.data.published.store import Status
     from tinysight.evaluation.predict import Prediction
     from tinysight.evaluation.result import Evaluation
     from tinysight.models.describe import Description
+    from tinysight.run import Checked
 
 __all__ = [
     "checked",
@@ -28,6 +29,7 @@ __all__ = [
     "known_data",
     "lacking",
     "layers",
+    "logged",
     "predictions",
     "predictions_csv",
     "predictions_json",
@@ -74,6 +76,15 @@ def lacking(error: BaseException) -> str | None:
         )
         return f"{error.strerror or error}{where}"
     return None
+
+
+def logged(error: BaseException) -> str | None:
+    """Return a line for a fault whose traceback is in a run's log; None where it is in none."""
+    notes = getattr(error, "__notes__", [])
+    if not notes:
+        return None
+    first = next(iter(str(error).splitlines()), "")
+    return f"a fault of tinysight's own: {type(error).__name__}: {first}; {'; '.join(notes)}"
 
 
 def take_any_text() -> None:
@@ -287,15 +298,13 @@ def _state(found: Status) -> str:
     return f"yes, {found.path}" if found.added else f"yes, {megabytes(found.size)}"
 
 
-def checked(found: Sequence[Checked], *, as_json: bool) -> None:
-    """Print what was found of each file."""
+def checked(found: Sequence[Checked], *, as_json: bool, right: str = "as published") -> None:
+    """Print what was found of each file; `right` where nothing is wrong."""
     if as_json:
         values = [{"path": str(f.path), "bytes": f.size, "problem": f.problem} for f in found]
         print(json.dumps(values, indent=2))
         return
-    rows = [
-        (str(f.path), f"{f.size:,}" if f.size else "", f.problem or "as published") for f in found
-    ]
+    rows = [(str(f.path), f"{f.size:,}" if f.size else "", f.problem or right) for f in found]
     table(["file", "bytes", "found"], rows)
 
 

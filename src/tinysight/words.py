@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from typer.exceptions import TyperException
@@ -12,6 +13,8 @@ __all__ = [
     "as_field",
     "check_published",
     "check_recipe",
+    "check_resumed",
+    "data_and_fields",
     "data_fields",
     "fields",
     "reading",
@@ -33,6 +36,33 @@ def fields(words: list[str] | None) -> dict[str, Any]:
             raise UsageError(f"{name} is given twice: {found[name]} and {value}; leave one away")
         found[name] = value
     return found
+
+
+def data_and_fields(
+    data: str | None, words: list[str] | None, *, optional: bool
+) -> tuple[str | None, dict[str, Any]]:
+    """Return the data set and the fields; where the set is `optional`, a field may come first.
+
+    Raises:
+        UsageError: as `fields`, or there is no data set.
+    """
+    if data is None and not optional:
+        raise UsageError("missing argument DATA: a name (see data list) or a path")
+    if optional and data is not None and "=" in data and not Path(data).exists():
+        return None, fields([data, *(words or [])])
+    return data, fields(words)
+
+
+def check_resumed(*, out: str | None, skip_bad: bool, **reading: Any) -> None:
+    """Refuse what a run has settled already.
+
+    Raises:
+        UsageError: the folder, or how the data is read, is given again.
+    """
+    given = {"out": out, "skip_bad": skip_bad, **reading}
+    if name := next((name for name, value in given.items() if value), None):
+        option = f"--{name.replace('_', '-')}"
+        raise UsageError(f"{option} is settled by the run that --resume names; leave it away")
 
 
 def data_fields(words: list[str] | None) -> dict[str, Any]:

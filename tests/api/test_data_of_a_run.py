@@ -28,7 +28,7 @@ def test_arrays_tensors_and_torch_data_sets_are_one(small: dict[str, Any]) -> No
     assert by_arrays.fingerprints == by_dataset.fingerprints
     runs = [tinysight.train(d, evaluate_test=True, **small) for d in (by_arrays, by_dataset)]
     assert runs[0].folder.load_checkpoint("best").tensors.keys()
-    files = [r.folder.read_json("checkpoints/best")["files"] for r in runs]
+    files = [r.folder.read_json("checkpoints/best")["weights"] for r in runs]
     assert files[0] == files[1]
 
 

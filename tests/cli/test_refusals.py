@@ -17,7 +17,7 @@ from tests.cli.calls import Cli
             2,
             "unknown verb 'trian'; did you mean 'train'? Known: data, evaluate",
         ),
-        (["train"], 2, "Missing argument"),
+        (["train"], 2, "missing argument DATA: a name (see data list) or a path"),
         (["train", "digits", "--epochs", "3"], 2, "no such option: --epochs"),
         (["train", "digits", "lerning_rate=3"], 2, "did you mean 'optim.lr'"),
         (["train", "digits", "optim.lr=nan"], 2, "optim.lr must be a finite number"),

@@ -65,7 +65,7 @@ def test_the_recipe_of_a_run_repeats_it(cli: Cli, trained: Path, tmp_path: Path)
     assert said.code == 0
     first = json.loads((trained / "checkpoints" / "best.json").read_text())
     again = json.loads((tmp_path / "again" / "checkpoints" / "best.json").read_text())
-    assert first["files"] == again["files"]
+    assert first["weights"] == again["weights"]
 
 
 def test_a_dry_run_shows_layers_and_trains_nothing(

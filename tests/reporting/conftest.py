@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import csv
 import io
-import json
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,6 +12,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from PIL import Image
+from tests.folders import new_folder
 
 from tinysight.evaluation.metrics import Metrics, measure
 from tinysight.recipe import Recipe
@@ -134,11 +134,11 @@ def _make_run(
 ) -> RunFolder:
     """Write a whole run; tests then take parts away."""
     k = len(classes)
-    folder = RunFolder.create("made-up", path)
+    folder = new_folder("made-up", path)
     recipe = Recipe(name="quick", epochs=planned or n_epochs).override("optim.lr", 0.4)
     recipe = recipe.override("augment.flip", True).override("augment.crop", 4)
     recipe = recipe.override("loss.label_smoothing", 0.1).override("model.width", 32)
-    (folder.path / "recipe.json").write_text(recipe.to_json(), encoding="utf-8")
+    folder.write({"recipe.json": recipe.to_json()})
     sizes = {"train": 4500, "validation": 500, "test": 1000}
     folder.write_json("data", {
         "name": f"cifar{k}", "title": title, "classes": list(classes), "shape": [32, 32, 3],
@@ -174,28 +174,28 @@ def _make_run(
     rows = epochs(n_epochs, top, overfit=overfit)
     if n_epochs > 1:  # the last epoch is a hair worse, so that best and last differ
         rows[-2]["validation_accuracy"], rows[-1]["validation_accuracy"] = top, top - 0.002
-    with folder.metrics_csv.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+    table = io.StringIO(newline="")
+    writer = csv.DictWriter(table, fieldnames=list(rows[0]))
+    writer.writeheader()
+    writer.writerows(rows)
+    folder.write({"metrics.csv": table.getvalue()})
     for tag, row in (("best", rows[-2] if n_epochs > 1 else rows[-1]), ("last", rows[-1])):
         kept = ("validation_accuracy", "validation_loss", "train_accuracy_clean", "seconds")
         state = {name: row[name] for name in kept} | {
             "epoch": int(row["epoch"]), "step": int(row["step"]), "train_clean_n": 5000,
             "stopped": stopped if tag == "last" else None, "peak_memory_bytes": 1_310_000_000,
         }  # fmt: skip
-        folder.write_json(
-            f"checkpoints/{tag}",
-            {"format": 1, "files": {"weights-0.safetensors": "0" * 64}, "state": state},
-        )
+        weights = "weights-000000000000.safetensors"
+        folder.write({f"checkpoints/{weights}": b""})
+        folder.write_json(f"checkpoints/{tag}", {"weights": weights, "state": state})
     for split, metrics in found.items():
         folder.write_json(f"evaluation/{split}/metrics", {
             "split": split, "checkpoint": "best", "n": metrics.top1.n, "metrics": metrics.to_dict(),
         })  # fmt: skip
-        (folder.evaluation(split) / "gallery.json").write_text(json.dumps({
+        folder.write_json(f"evaluation/{split}/gallery", {
             "right": cards(classes, 24, right=True, picture=picture),
             "wrong": cards(classes, 24, right=False, picture=picture),
-        }), encoding="utf-8")  # fmt: skip
+        })  # fmt: skip
     if "test" in splits:
         folder.count_test_read("evaluate")
     return folder
@@ -240,4 +240,4 @@ def curves() -> list[dict[str, float]]:
 @pytest.fixture
 def undrawn(monkeypatch):
     """Leave the figures out, for tests of the words alone."""
-    monkeypatch.setattr("tinysight.reporting.html.plots", lambda folder, run: iter(()))
+    monkeypatch.setattr("tinysight.reporting.html.plots", lambda run: iter(()))

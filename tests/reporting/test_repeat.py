@@ -102,4 +102,4 @@ def test_the_python_that_repeats_a_run_gives_the_same_weights(tmp_path, monkeypa
     (code,) = [w for w in said if w.startswith("import tinysight")]
     exec(compile(code, "report.html", "exec"), {})
     again = json.loads(next(Path("runs").glob("*/checkpoints/best.json")).read_text())
-    assert again["files"] == run.folder.read_json("checkpoints/best")["files"]
+    assert again["weights"] == run.folder.read_json("checkpoints/best")["weights"]

@@ -194,7 +194,7 @@ def test_the_learning_rate_is_known_at_every_step(schedule, tmp_path, monkeypatc
     for row in rows:
         assert at_the_end[row["epoch"]] == pytest.approx(row["learning_rate"], abs=1e-12)
     text = run.folder.metrics_csv.read_text().replace(str(rows[0]["learning_rate"]), "0.123")
-    run.folder.metrics_csv.write_text(text)
+    run.folder.write({"metrics.csv": text})
     assert gather(run.folder).rates == []  # not what was recorded
 
 
@@ -224,15 +224,17 @@ def test_figures_are_left_as_png_and_svg(run):
     names = "curve-accuracy curve-loss curve-rate test-class-accuracy test-confused-pairs "
     names += "test-confusion-counts test-confusion-shares"
     expected = {f"{n}.{kind}" for n in names.split() for kind in ("png", "svg")}
-    assert {p.name for p in folder.figures.iterdir()} == expected
+    assert {p.name for p in (folder.path / "evaluation" / "figures").iterdir()} == expected
 
 
 def test_the_report_is_the_same_when_written_again(run):
     folder = run()
     page = write_report(folder).read_bytes()
-    figures = {p.name: p.read_bytes() for p in folder.figures.iterdir()}
+    figures = {p.name: p.read_bytes() for p in (folder.path / "evaluation" / "figures").iterdir()}
     assert write_report(folder).read_bytes() == page
-    assert {p.name: p.read_bytes() for p in folder.figures.iterdir()} == figures
+    assert {
+        p.name: p.read_bytes() for p in (folder.path / "evaluation" / "figures").iterdir()
+    } == figures
 
 
 def test_uneven_classes_are_named(run, undrawn):

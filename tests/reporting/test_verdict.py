@@ -52,7 +52,7 @@ def switch(folder, *, augment: bool, dropout: bool | None) -> None:
         model = folder.read_json("model")
         model["layers"][4]["kind"] = "Dropout"
         folder.write_json("model", model)
-    (folder.path / "recipe.json").write_text(recipe.to_json(), encoding="utf-8")
+    folder.write({"recipe.json": recipe.to_json()})
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_a_loss_above_that_of_knowing_nothing_turns_the_advice(run, undrawn):
     def said(loss: str) -> str:
         last = text[-1].split(",")
         last[at] = loss
-        folder.metrics_csv.write_text("\n".join([*text[:-1], ",".join(last)]) + "\n")
+        folder.write({"metrics.csv": "\n".join([*text[:-1], ",".join(last)]) + "\n"})
         found = gather(folder).fitting
         assert found is not None
         assert found.verdict == "underfits"

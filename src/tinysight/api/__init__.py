@@ -3,6 +3,7 @@
 run.py         a training that was done, and what can be asked of it
 data.py        data sets read with progress, fetched, added, checked, removed
 preparing.py   a recipe and a data set brought together
+resuming.py    a run that is gone on with
 sheet.py       a data set as one picture
 pictures.py    the pictures that `predict` is given
 """
@@ -16,6 +17,7 @@ from typing import Any
 
 from tinysight.api.data import add_data, fetch_data, load_data, remove_data, verify_data
 from tinysight.api.preparing import check_views, draft, fitted, given, taken
+from tinysight.api.resuming import plan_to_resume
 from tinysight.api.run import Run
 from tinysight.api.sheet import preview
 from tinysight.data.readers.arrays import Layout, Range
@@ -26,9 +28,10 @@ from tinysight.machine import choose_compilation, choose_device
 from tinysight.progress import Progress
 from tinysight.recipe import Recipe
 from tinysight.reporting import write_report
-from tinysight.run import RunFolder
+from tinysight.run import Checked, RunFolder
 from tinysight.training import Plan
 from tinysight.training import plan as make_plan
+from tinysight.training import resume as go_on
 from tinysight.training import train as carry_out
 
 __all__ = [
@@ -40,11 +43,14 @@ __all__ = [
     "load",
     "load_data",
     "plan",
+    "plan_to_resume",
     "predict",
     "preview",
     "remove_data",
     "report",
+    "resume",
     "train",
+    "verify",
     "verify_data",
 ]
 
@@ -131,10 +137,59 @@ def train(
     return run
 
 
+def resume(
+    run: str | Path | Run,
+    *,
+    data: Any = None,
+    recipe: str | Path | Recipe | None = None,
+    device: str = "auto",
+    compilation: str = "auto",
+    trace: bool = False,
+    evaluate_test: bool = False,
+    tta: str = "none",
+    quiet: bool = False,
+    **overrides: Any,
+) -> Run:
+    """Go on with a training that was stopped; on the same CPU it ends as if it had not been.
+
+    Of its recipe only `epochs` may be another than it was: a training that is complete goes on,
+    with its schedule drawn out to the new end.
+
+    Args:
+        run: its name, its folder, or itself.
+        data: where its data set is now, if it has moved or was in memory.
+        recipe: what the run is believed to be trained by, which is compared.
+        device, compilation, trace, evaluate_test, tta, overrides: as for `train`.
+
+    Raises:
+        CheckpointError: another process trains there, no checkpoint is whole, or data or recipe are
+            not the run's; says in what they differ.
+        UsageError: it is complete, or diverged.
+    """
+    check_views(tta)
+    progress = Progress(quiet=quiet)
+    folder = _run(run).folder
+    ready = plan_to_resume(
+        folder,
+        data=data,
+        recipe=recipe,
+        device=device,
+        compilation=compilation,
+        quiet=quiet,
+        overrides=overrides,
+    )
+    done = carry_out_and_report(
+        ready, resumed=folder, evaluate_test=evaluate_test, tta=tta, trace=trace, progress=progress
+    )
+    progress.say(str(done))
+    return done
+
+
 def carry_out_and_report(
     ready: Plan,
     *,
-    out: str | Path | None,
+    out: str | Path | None = None,
+    resumed: RunFolder | None = None,
     evaluate_test: bool,
     tta: str = "none",
     trace: bool = False,
@@ -143,6 +198,9 @@ def carry_out_and_report(
     """Train by a plan, then evaluate and report; a training that diverged is reported as well.
 
     A final fit is evaluated on test alone, and that only where it is asked for.
+
+    Args:
+        resumed: the run that is gone on with, in place of a new one in `out`.
     """
     if evaluate_test and ready.data.test is None:
         raise UsageError(f"--evaluate-test: {ready.data.name} has no test split")
@@ -154,7 +212,10 @@ def carry_out_and_report(
         )
     progress.say(str(ready))
     try:
-        folder = carry_out(ready, out=out, trace=trace, progress=progress)
+        if resumed is None:
+            folder = carry_out(ready, out=out, trace=trace, progress=progress)
+        else:
+            folder = go_on(ready, resumed, trace=trace, progress=progress)
     except Diverged as error:
         with suppress(TinysightError):
             write_report(RunFolder(error.run))
@@ -236,6 +297,15 @@ def predict(
 def report(run: str | Path | Run) -> Path:
     """Write the run's report.html from what is in its folder; return its path."""
     return _run(run).report()
+
+
+def verify(run: str | Path | Run) -> list[Checked]:
+    """Read every file of a run and say of each whether it is what was written.
+
+    Raises:
+        CheckpointError: the manifest that the files are checked by is missing or damaged.
+    """
+    return _run(run).folder.verify()
 
 
 def _run(run: str | Path | Run) -> Run:

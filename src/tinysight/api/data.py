@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,12 @@ from tinysight.run import RunFolder
 __all__ = [
     "add_data",
     "fetch_data",
+    "found_again",
     "load_data",
     "read",
     "reload",
     "remove_data",
+    "unlike",
     "verify_data",
 ]
 
@@ -126,33 +128,48 @@ def reload(folder: RunFolder, settings: Data, source: Any) -> DataSet:
     Raises:
         DataError: it is not there, or not what the run was trained on.
     """
-    said = folder.data()
-    origin = said["source"].get("origin") if source is None else source
+    data = found_again(folder, settings, source)
+    if changed := unlike(data, folder.data()):
+        raise DataError(
+            f"{data.name} is not what {folder.path} was trained on: it differs in "
+            f"{', '.join(changed)}"
+        )
+    return data
+
+
+def found_again(folder: RunFolder, settings: Data, source: Any, *, quiet: bool = False) -> DataSet:
+    """Return the data set of a run from where it was, or from `source`, whatever it is now.
+
+    Raises:
+        DataError: it is not there.
+    """
+    said = folder.data()["source"]
+    origin = said.get("origin") if source is None else source
     if origin is None:
         raise DataError(
             f"the data of {folder.path} was in memory when it was trained; give it again: "
             "evaluate(run, data=...)"
         )
     if isinstance(origin, DataSet):
-        data = origin
-    else:
-        try:
-            data = datasets.load(origin, settings, **said["source"].get("options", {}))
-        except UnknownName:
-            raise DataError(
-                f"the data of {folder.path} is not at {origin}; say where it is now: data=PATH, or "
-                "--data PATH"
-            ) from None
+        return origin
+    try:
+        with Progress(quiet=quiet).counting("reading pictures") as counter:
+            return datasets.load(origin, settings, progress=counter, **said.get("options", {}))
+    except UnknownName:
+        raise DataError(
+            f"the data of {folder.path} is not at {origin}; say where it is now: data=PATH, or "
+            "--data PATH"
+        ) from None
+
+
+def unlike(data: DataSet, said: Mapping[str, Any]) -> list[str]:
+    """Return in what a data set differs from the one of which data.json says so."""
     splits = {k: data.split(k) for k, v in said["splits"].items() if v}
     changed = [k for k, v in splits.items() if v is None or v.digest != said["splits"][k]["digest"]]
     if list(data.classes) != said["classes"]:
-        changed.append("the class names")
-    if changed:
-        raise DataError(
-            f"{data.name} is not what {folder.path} was trained on: it differs in "
-            f"{', '.join(changed)}"
-        )
-    return data
+        same = sorted(data.classes) == sorted(said["classes"])
+        changed.append("the order of the classes" if same else "the class names")
+    return changed
 
 
 def _other_than(name: str, progress: Progress) -> Callable[[Path], str | None]:

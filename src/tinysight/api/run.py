@@ -18,7 +18,7 @@ from tinysight.evaluation.predict import predict as predict_pictures
 from tinysight.evaluation.result import Evaluation
 from tinysight.machine import choose_device, choose_threads, using
 from tinysight.models import Classifier
-from tinysight.models.restore import restore
+from tinysight.models.restore import restore_with_digest
 from tinysight.progress import Progress
 from tinysight.recipe import Recipe
 from tinysight.reporting import notebook, write_report
@@ -64,8 +64,7 @@ class Run:
             checkpoint: "best" or "last".
             device: where it computes, and where the pictures must be: as for `train`.
         """
-        place = choose_device(device)
-        return restore(self.folder, checkpoint).to(place)
+        return self._model(checkpoint, device)[0]
 
     def evaluate(
         self,
@@ -90,12 +89,12 @@ class Run:
         if part is None:
             raise UsageError(f"{found.name} has no {split} split; evaluate on validation")
         check_views(tta, found)
-        model = self.model(device=device)
+        model, weights = self._model("best", device)
         if split == "test":
             self.folder.count_test_read("evaluate")
         with using(choose_threads()):
             evaluation = result.evaluate(
-                model, part, found.classes, name=split, checkpoint="best", tta=tta
+                model, part, found.classes, name=split, checkpoint="best", weights=weights, tta=tta
             )
         result.save(evaluation, part, self.folder)
         return evaluation
@@ -129,6 +128,12 @@ class Run:
         if self._data is None or source is not None:
             self._data = reload(self.folder, self.recipe.data, source)
         return self._data
+
+    def _model(self, checkpoint: str, device: str) -> tuple[Classifier, str]:
+        """The trained network where it is to compute, and the sum of its file of weights."""
+        place = choose_device(device)
+        model, weights = restore_with_digest(self.folder, checkpoint)
+        return model.to(place), weights
 
     def __str__(self) -> str:
         return notebook.summary(self.folder)

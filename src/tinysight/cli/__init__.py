@@ -23,16 +23,14 @@ from tinysight.cli.options import (
     Json,
     Layout,
     Quiet,
-    RecipeName,
     RunName,
     SkipBad,
-    Source,
     Tta,
     ValueRange,
     Verbs,
     Words,
 )
-from tinysight.errors import PictureError, TinysightError, UsageError
+from tinysight.errors import CheckpointError, PictureError, TinysightError, UsageError
 
 __all__ = ["main"]
 
@@ -67,9 +65,21 @@ def top(
 
 @app.command()
 def train(
-    data: Source,
+    data: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Argument(metavar="DATA", help="A name (see data list) or a path."),
+    ] = None,
     fields: Words = None,
-    recipe: RecipeName = "quick",
+    recipe: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            "--recipe", "-r", help="A name (see recipes), a recipe.json, or a run; else quick."
+        ),
+    ] = None,
+    resume: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(metavar="RUN", help="Go on with this run; DATA only where it has moved."),
+    ] = None,
     out: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option(help="The run folder, new or empty; else runs/DATA-RECIPE-001 and so on."),
@@ -99,25 +109,24 @@ def train(
     quiet: Quiet = False,
 ) -> None:
     """Train a model, evaluate it on validation and write the report."""
-    overrides = words.fields(fields)
-    words.check_recipe(recipe, overrides)
+    data, overrides = words.data_and_fields(data, fields, optional=resume is not None)
     reading = words.reading(value_range, layout, classes, skip_bad=skip_bad)
+    words.check_recipe(recipe or "quick", {} if resume else overrides)
+    if resume is not None:
+        words.check_resumed(out=out, **reading)
     from tinysight import api
     from tinysight.api.preparing import check_views
     from tinysight.progress import Progress
 
     check_views(tta)
     progress = Progress(quiet=quiet)
-    ready = api.plan(
-        data,
-        recipe,
-        out=out,
-        device=device,
-        compilation=compile_,
-        quiet=quiet,
-        **reading,
-        **overrides,
-    )
+    how = {"device": device, "compilation": compile_, "quiet": quiet}
+    resumed = None
+    if resume is not None:
+        resumed = api.load(resume).folder
+        ready = api.plan_to_resume(resumed, data=data, recipe=recipe, overrides=overrides, **how)
+    else:
+        ready = api.plan(data, recipe or "quick", out=out, **how, **reading, **overrides)
     if dry_run:
         if as_json:
             print(json.dumps(ready.table.to_dict(), indent=2))
@@ -126,7 +135,13 @@ def train(
             terminal.layers(ready.table)
         return
     run = api.carry_out_and_report(
-        ready, out=out, evaluate_test=evaluate_test, tta=tta, trace=trace, progress=progress
+        ready,
+        out=out,
+        resumed=resumed,
+        evaluate_test=evaluate_test,
+        tta=tta,
+        trace=trace,
+        progress=progress,
     )
     if as_json:
         terminal.run_json(run)
@@ -194,6 +209,17 @@ def report(run: RunName) -> None:
 
 
 @app.command()
+def verify(run: RunName, as_json: Json = False) -> None:
+    """Read all files of a run and say of each whether it is what was written."""
+    from tinysight import api
+
+    found = api.verify(run)
+    terminal.checked(found, as_json=as_json, right="as written")
+    if bad := sum(f.problem is not None for f in found):
+        raise CheckpointError(f"{bad} of {len(found)} files are not what was written")
+
+
+@app.command()
 def recipes(
     name: Annotated[Optional[str], typer.Argument(metavar="[NAME]")] = None,  # noqa: UP045
     as_json: Json = False,
@@ -243,11 +269,12 @@ def _carried_out(given: list[str], debug: bool) -> int:
         return _fail(f"stopped by {by.name}", 128 + by, debug)
     except (BrokenPipeError, SystemExit):  # rich makes the one into the other
         return 141
-    except (OSError, MemoryError, RuntimeError) as error:
-        said = terminal.lacking(error)
-        if said is None:
-            raise
-        return _fail(said, 5, debug)
+    except Exception as error:
+        if said := terminal.lacking(error):
+            return _fail(said, 5, debug)
+        if said := terminal.logged(error):
+            return _fail(said, 1, debug)
+        raise
     return code
 
 

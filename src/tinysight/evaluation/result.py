@@ -17,7 +17,7 @@ from tinysight.data.dataset import Split
 from tinysight.evaluation.intervals import Share, wilson
 from tinysight.evaluation.metrics import Metrics, measure
 from tinysight.evaluation.predict import TTA, device_of, probabilities
-from tinysight.run import RunFolder, write_atomic
+from tinysight.run import RunFolder
 
 __all__ = ["Augmented", "Evaluation", "evaluate", "save"]
 
@@ -60,6 +60,7 @@ class Evaluation:
         device: the kind of device it was computed on, "cpu" or "cuda" say.
         augmented: accuracy with test-time augmentation, where that was asked for. All else is of
             the single view.
+        weights: the SHA-256 sum of the file of weights, where they came from one.
     """
 
     split: str
@@ -71,6 +72,7 @@ class Evaluation:
     files: tuple[str, ...] = ()
     device: str = "cpu"
     augmented: Augmented | None = None
+    weights: str | None = None
 
     @property
     def predicted(self) -> NDArray[np.int64]:
@@ -89,11 +91,13 @@ def evaluate(
     *,
     name: str,
     checkpoint: str,
+    weights: str | None = None,
     tta: str = "none",
 ) -> Evaluation:
     """Evaluate `model`, where it is, on every picture of a split, each counted once, in fp32.
 
     Args:
+        weights: the SHA-256 sum of the file that they came from.
         tta: test-time augmentation, one of `predict.TTA`, whose accuracy is measured beside.
     """
     found = probabilities(model, split.images).numpy()
@@ -105,24 +109,29 @@ def evaluate(
         hits = probabilities(model, split.images, tta=tta).argmax(1) == split.labels
         augmented = Augmented(tta, wilson(int(hits.sum()), len(hits)))
     return Evaluation(
-        name, checkpoint, metrics, labels, found, split.ids, split.files, device, augmented
+        name, checkpoint, metrics, labels, found, split.ids, split.files, device, augmented, weights
     )
 
 
 def save(evaluation: Evaluation, split: Split, folder: RunFolder) -> None:
     """Write metrics.json, predictions.parquet and gallery.json into the run folder."""
-    where = folder.evaluation(evaluation.split)
     metrics = {
         "split": evaluation.split,
         "checkpoint": evaluation.checkpoint,
+        "weights": evaluation.weights,
         "device": evaluation.device,
         "n": len(evaluation.labels),
         "metrics": evaluation.metrics.to_dict(),
         "augmented": evaluation.augmented.to_dict() if evaluation.augmented else None,
     }
-    write_atomic(where / "metrics.json", json.dumps(metrics, indent=2, allow_nan=False) + "\n")
-    write_atomic(where / "predictions.parquet", _predictions(evaluation))
-    write_atomic(where / "gallery.json", json.dumps(_gallery(evaluation, split)) + "\n")
+    where = f"evaluation/{evaluation.split}"
+    folder.write(
+        {
+            f"{where}/metrics.json": json.dumps(metrics, indent=2, allow_nan=False) + "\n",
+            f"{where}/predictions.parquet": _predictions(evaluation),
+            f"{where}/gallery.json": json.dumps(_gallery(evaluation, split)) + "\n",
+        }
+    )
 
 
 def _predictions(evaluation: Evaluation) -> bytes:

@@ -12,7 +12,7 @@ from tinysight.models import build
 from tinysight.models.layers import Classifier
 from tinysight.run import RunFolder
 
-__all__ = ["restore", "warm_start"]
+__all__ = ["differences", "restore", "restore_with_digest", "warm_start"]
 
 
 def restore(folder: RunFolder, checkpoint: str = "best") -> Classifier:
@@ -21,6 +21,11 @@ def restore(folder: RunFolder, checkpoint: str = "best") -> Classifier:
     Raises:
         CheckpointError: damaged, missing, or not of this model.
     """
+    return restore_with_digest(folder, checkpoint)[0]
+
+
+def restore_with_digest(folder: RunFolder, checkpoint: str = "best") -> tuple[Classifier, str]:
+    """Do as `restore`, and return the SHA-256 sum of the file of weights as well."""
     recipe, data = folder.recipe(), folder.data()
     h, w, c = data["shape"]
     model = build(
@@ -31,16 +36,17 @@ def restore(folder: RunFolder, checkpoint: str = "best") -> Classifier:
         deviation=data["deviation"],
         seed=recipe.seed,
     )
-    saved = folder.load_checkpoint(checkpoint).tensors
-    differences = _differences(model.state_dict(), saved)
-    if differences:
+    kept = folder.load_checkpoint(checkpoint)
+    saved = kept.tensors
+    found = differences(model.state_dict(), saved)
+    if found:
         raise CheckpointError(
             f"the {checkpoint} checkpoint of {folder.path} does not fit "
-            f"{recipe.model.name}: {'; '.join(differences)}"
+            f"{recipe.model.name}: {'; '.join(found)}"
         )
     _check_finite(saved, checkpoint, folder)
     model.load_state_dict(saved)
-    return model.eval()
+    return model.eval(), kept.digest
 
 
 def warm_start(model: nn.Module, folder: RunFolder) -> tuple[str, str]:
@@ -85,7 +91,7 @@ def _check_finite(saved: Mapping[str, Tensor], checkpoint: str, folder: RunFolde
         )
 
 
-def _differences(ours: Mapping[str, Tensor], saved: Mapping[str, Tensor]) -> list[str]:
+def differences(ours: Mapping[str, Tensor], saved: Mapping[str, Tensor]) -> list[str]:
     """Return how two sets of weights differ in names and shapes, ten of each kind at most."""
     missing = [k for k in ours if k not in saved]
     extra = [k for k in saved if k not in ours]

@@ -32,6 +32,7 @@ class _Evaluation(BaseModel):
     """What evaluation/<split>/metrics.json must hold; the next, what gallery.json must."""
 
     checkpoint: str
+    weights: str | None = None
     device: str | None = None
     metrics: Metrics
     augmented: Augmented | None = None
@@ -88,6 +89,7 @@ class Evaluated:
     checkpoint: str
     metrics: Metrics
     augmented: Augmented | None
+    weights: str | None
     right: Sequence[Mapping[str, Any]]
     wrong: Sequence[Mapping[str, Any]]
 
@@ -102,6 +104,7 @@ class Gathered:
         best, last: the states of the checkpoints; empty where missing.
         diverged: where the loss left the finite numbers; empty where it did not.
         evaluated: by split; "test" first where both are there.
+        outdated: the splits of which the evaluation is of weights before the best ones.
     """
 
     name: str
@@ -115,6 +118,7 @@ class Gathered:
     diverged: Mapping[str, Any]
     evaluated: Mapping[str, Evaluated]
     test_reads: Sequence[Mapping[str, str]]
+    outdated: Sequence[str] = ()
 
     @property
     def main(self) -> Evaluated | None:
@@ -198,7 +202,9 @@ def gather(folder: RunFolder) -> Gathered:
         CheckpointError: a file is there but is damaged.
         RecipeError: recipe.json is not a recipe.
     """
+    best = folder.digest("best") if folder.has_json("checkpoints/best") else None
     found = {split: _evaluated(folder, split) for split in ("test", "validation")}
+    outdated = [s for s, e in found.items() if e and best and e.weights not in (None, best)]
     return Gathered(
         name=_readable(folder.name),
         recipe=folder.recipe(),
@@ -209,8 +215,9 @@ def gather(folder: RunFolder) -> Gathered:
         best=_state(folder, "best"),
         last=_state(folder, "last"),
         diverged=_json(folder, "diverged", _Diverged),
-        evaluated={split: e for split, e in found.items() if e is not None},
+        evaluated={s: e for s, e in found.items() if e is not None and s not in outdated},
         test_reads=_readable(folder.test_reads()),
+        outdated=outdated,
     )
 
 
@@ -232,6 +239,7 @@ def _evaluated(folder: RunFolder, split: str) -> Evaluated | None:
         said["checkpoint"],
         metrics,
         Augmented(augmented["tta"], Share(**augmented["top1"])) if augmented else None,
+        said.get("weights"),
         cards.get("right", []),
         cards.get("wrong", []),
     )

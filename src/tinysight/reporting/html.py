@@ -17,7 +17,7 @@ from tinysight.reporting import formats, reading
 from tinysight.reporting.gathering import Evaluated, Gathered, gather
 from tinysight.reporting.plots import MANY, NAME, Plot, extremes, plots
 from tinysight.reporting.theme import DARK, LIGHT, cut, drawable
-from tinysight.run import RunFolder, write_atomic
+from tinysight.run import RunFolder
 
 __all__ = ["write_report"]
 
@@ -35,8 +35,9 @@ def write_report(folder: RunFolder) -> Path:
         ResourceError: the disk or the folder does not take the files.
     """
     run = gather(folder)
-    drawn = {plot.name: plot for plot in plots(folder, run)}
-    write_atomic(folder.report_html, _render(run, drawn, _repeat(folder, run)))
+    drawn = {plot.name: plot for plot in plots(run)}
+    files = {name: raw for plot in drawn.values() for name, raw in plot.files.items()}
+    folder.write(files | {"report.html": _render(run, drawn, _repeat(folder, run))})
     return folder.report_html
 
 

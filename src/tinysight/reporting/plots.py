@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -11,8 +11,7 @@ from tinysight.reporting import figures
 from tinysight.reporting.gathering import Gathered
 from tinysight.reporting.inlining import inline
 from tinysight.reporting.matrix import confusion
-from tinysight.reporting.theme import DARK, LIGHT, UNITS, cut, save, to_svg
-from tinysight.run import RunFolder
+from tinysight.reporting.theme import DARK, LIGHT, UNITS, cut, to_png, to_svg
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MANY", "NAME", "Plot", "extremes", "plots"]
 
+FIGURES = "evaluation/figures"  # of the run folder
 MANY = 20  # classes beyond which figures keep their size and scroll, and tables are folded
 NAME = 40  # letters of a class name within a sentence
 
@@ -30,6 +30,7 @@ class Plot(NamedTuple):
     """A figure in the page, once for light and once for dark.
 
     `keep` says that it stands at its own `width` (pixels) and scrolls where that is too wide.
+    `files` are what is left of it in the run folder, by their paths below it.
     """
 
     name: str
@@ -37,19 +38,21 @@ class Plot(NamedTuple):
     dark: Markup
     width: int
     keep: bool
+    files: Mapping[str, str | bytes]
 
 
-def plots(folder: RunFolder, run: Gathered) -> Iterator[Plot]:
-    """Draw every figure that the run has numbers for, and leave it as PNG and SVG files too."""
+def plots(run: Gathered) -> Iterator[Plot]:
+    """Draw every figure that the run has numbers for."""
     from markupsafe import Markup
 
     for name, file, label, draw, keep in _wanted(run):
         figure = draw(theme=LIGHT)
-        _, svg = save(figure, folder.figures / file)
-        light = inline(svg.read_text(encoding="utf-8"), prefix=f"{name}-l-", label=label)
+        svg = to_svg(figure)
+        files = {f"{FIGURES}/{file}.svg": svg, f"{FIGURES}/{file}.png": to_png(figure)}
+        light = inline(svg, prefix=f"{name}-l-", label=label)
         dark = inline(to_svg(draw(theme=DARK)), prefix=f"{name}-d-", label=label)
         width = round(float(figure.get_size_inches()[0]) * UNITS)
-        yield Plot(name, Markup(light), Markup(dark), width, keep)
+        yield Plot(name, Markup(light), Markup(dark), width, keep, files)
 
 
 def _wanted(run: Gathered) -> Iterator[tuple[str, str, str, Callable[..., Figure], bool]]:

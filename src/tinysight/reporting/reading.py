@@ -58,7 +58,15 @@ def _or(value: float, otherwise: float) -> float:
 
 
 def ending(run: Gathered) -> str:
-    """Say how the training ended where that is not simply its end; else return ""."""
+    """Say how the training ended where that is not simply its end, and what is older than it."""
+    said = [_ended(run)]
+    if run.outdated:
+        splits = " and ".join(run.outdated)
+        said.append(f"The evaluation on {splits} is of earlier weights and left out: do it again.")
+    return " ".join(filter(None, said))
+
+
+def _ended(run: Gathered) -> str:
     done, planned = len(run.epochs), math.ceil(run.recipe.epochs)
     stopped = run.last.get("stopped")
     if run.diverged:
@@ -69,7 +77,7 @@ def ending(run: Gathered) -> str:
             else "No epoch was complete, so there are no weights to evaluate or to predict with."
         )
         return (
-            f"Stopped: the loss became non-finite at {span(first, last)} (epoch "
+            f"Stopped: the loss or a gradient became non-finite at {span(first, last)} (epoch "
             f"{run.diverged['epoch']}), at a learning rate of {run.diverged['learning_rate']:.3g}; "
             f"{done} of {planned} epochs were completed. {kept} "
             "A lower optim.lr, or optim.clip=1, may hold it."

@@ -1,122 +1,215 @@
-"""Checkpoints: weights, and a manifest that names them with their SHA-256 sum.
+"""Checkpoints: weights, what a training needs to go on, and the JSON that names both.
 
-A checkpoint `last` or `best` is a small JSON file that names a file of weights. The weights are
-written first, under a new name, and the JSON then replaces the old one in a single rename, so that
-at every moment each checkpoint is complete: the old or the new.
+`best` is what the recipe chose so far, `last` where the training stands, `before` what `last` was
+before: it is gone on from where `last` is damaged. Each is a small JSON file that names a file of
+weights and, but for `best`, one of the training's other tensors. They are changed as one, see
+`run.manifest`, so that at every moment each is complete: the old or the new.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tinysight.errors import CheckpointError
-from tinysight.run import forms
-from tinysight.run.files import is_there, why, write_atomic
+from tinysight.run import forms, manifest
+from tinysight.run.files import is_there
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["Checkpoint", "load", "manifest", "save"]
+__all__ = ["Checkpoint", "Unfinished", "load", "newest", "said", "save"]
 
-FORMAT = 1
+FOLDER = "checkpoints"
+GOES_ON = ("last", "before")  # the newer first
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """What a training needs, beside its weights, to go on where it stood.
+
+    Attributes:
+        tensors: of the optimiser, say.
+        numbers: plain values: the step, say.
+    """
+
+    tensors: dict[str, Tensor] = field(default_factory=dict)
+    numbers: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Weights, and the state that was written beside them.
+    """Weights, and what was written beside them.
 
     Attributes:
         digest: the SHA-256 sum of the file of weights.
+        training: what it can be gone on from with, where that was kept.
     """
 
     tensors: dict[str, Tensor]
     state: dict[str, Any]
     digest: str
+    training: Unfinished | None = None
 
 
 def save(
-    run: Path, tags: tuple[str, ...], tensors: Mapping[str, Tensor], state: Mapping[str, Any]
+    run: Path,
+    tags: tuple[str, ...],
+    tensors: Mapping[str, Tensor],
+    state: Mapping[str, Any],
+    *,
+    training: Unfinished | None = None,
+    beside: Mapping[str, bytes] | None = None,
 ) -> None:
     """Write the weights once, point each of the `tags` at them and drop what none names now.
+
+    Args:
+        training: is kept with `last`.
+        beside: further files of the run that are to be changed with them.
 
     Raises:
         ResourceError: they cannot be written; the checkpoints before stand.
     """
-    from safetensors.torch import save as serialise
-
-    raw = serialise({k: v.detach().cpu().contiguous() for k, v in tensors.items()})
-    digest = hashlib.sha256(raw).hexdigest()
-    folder = run / "checkpoints"
-    weights = f"weights-{digest[:12]}.safetensors"
-    write_atomic(folder / weights, raw)
-    said = {"format": FORMAT, "files": {weights: digest}, "state": dict(state)}
-    for tag in tags:
-        write_atomic(folder / f"{tag}.json", json.dumps(said, indent=2) + "\n")
-    used = {f for p in folder.glob("*.json") for f in manifest(run, p.stem)["files"]}
-    for path in folder.glob("weights-*.safetensors"):
-        if path.name not in used:
-            path.unlink()
+    files = dict(beside or {})
+    weights = _add(files, "weights", tensors)
+    chosen = {"weights": weights, "state": dict(state)}
+    unfinished = chosen
+    if training is not None:
+        other = _add(files, "training", training.tensors)
+        unfinished = chosen | {"training": other, "numbers": training.numbers}
+    there = {tag: found for tag in GOES_ON if (found := _whole(run, tag))}
+    if "last" in tags and "last" in there:
+        there["before"] = there["last"]
+        files[_name("before")] = _json(there["before"])
+    for tag in sorted(tags):  # `last` after `best`
+        there[tag] = unfinished if tag == "last" else chosen
+        files[_name(tag)] = _json(there[tag])
+    if "best" not in tags and (best := _whole(run, "best")):
+        there["best"] = best
+    used = {
+        f"{FOLDER}/{found[key]}"
+        for found in there.values()
+        for key in ("weights", "training")
+        if key in found
+    }
+    drop = [n for n in manifest.names(run) if n.endswith(".safetensors") and n not in used]
+    manifest.write(run, files, drop)
 
 
 def load(run: Path, tag: str) -> Checkpoint:
-    """Read a checkpoint, its digest checked; while the run still trains, the newest.
+    """Read a checkpoint, checked by its sums; while the run still trains, the newest.
 
     Raises:
-        CheckpointError: missing, of a newer format, or not what was written.
+        CheckpointError: missing, or not what was written.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load as parse
-
-    said = manifest(run, tag)
+    found = said(run, tag)
     while True:
-        ((name, expected),) = said["files"].items()
-        file = run / "checkpoints" / Path(name).name
         try:
-            raw = file.read_bytes()
-            break
-        except FileNotFoundError:
-            # Since the manifest was read, the training may have replaced both.
-            before, said = said, manifest(run, tag)
-            if said["files"] == before["files"]:
-                raise CheckpointError(f"{file} is missing; {_path(run, tag)} names it") from None
-        except (OSError, ValueError) as error:
-            raise CheckpointError(f"{file} cannot be read: {why(error)}") from None
-    found = hashlib.sha256(raw).hexdigest()
-    if found != expected:
-        raise CheckpointError(
-            f"{file} is damaged: sha256 {expected[:16]}… expected, {found[:16]}… found"
-        )
-    try:
-        return Checkpoint(parse(raw), said["state"], found)
-    except (SafetensorError, KeyError) as error:  # KeyError: a type of number unknown here
-        raise CheckpointError(f"{file} is not a safetensors file: {error}") from None
+            return _loaded(run, found)
+        except CheckpointError:
+            # Since it was read, the training may have replaced it and what it names.
+            before, found = found, said(run, tag)
+            if found == before:
+                raise
 
 
-def manifest(run: Path, tag: str) -> dict[str, Any]:
-    """Read what a checkpoint says of itself: `files` with their sums, and `state`.
+def newest(run: Path, say: Callable[[str], object]) -> Checkpoint | None:
+    """Return what a training goes on from: `last`, or the one before where that is damaged.
+
+    None where nothing was saved yet.
+
+    Args:
+        say: is told of what is damaged.
 
     Raises:
-        CheckpointError: missing, of a newer format, or damaged.
+        CheckpointError: none of them is complete.
     """
-    path = _path(run, tag)
+    wrong: CheckpointError | None = None
+    for tag in GOES_ON:
+        if not is_there(run / _name(tag)) and _name(tag) not in manifest.names(run):
+            continue
+        try:
+            found = load(run, tag)
+        except CheckpointError as error:
+            wrong = wrong or error
+            continue
+        if wrong:
+            say(f"{wrong}; going on from the checkpoint before it")
+        return found
+    if wrong:
+        raise wrong
+    return None
+
+
+def said(run: Path, tag: str) -> dict[str, Any]:
+    """Read what a checkpoint says of itself: the files that it names, and `state`.
+
+    Raises:
+        CheckpointError: missing or damaged.
+    """
+    path = run / _name(tag)
     if is_there(run / "diverged.json") and not is_there(path):
         raise CheckpointError(
             f"{path} is missing: the training diverged before an epoch was complete; "
             f"{run / 'diverged.json'} says where"
         )
-    said = forms.read(path)
-    if isinstance(said, dict) and said.get("format") != FORMAT:
-        raise CheckpointError(
-            f"{path} has format {said.get('format')!r}; this version reads {FORMAT}"
-        )
-    forms.check(path, said, forms.Manifest)
-    return said
+    return manifest.read_json(run, _name(tag), forms.Checkpoint)
 
 
-def _path(run: Path, tag: str) -> Path:
-    return run / "checkpoints" / f"{tag}.json"
+def _whole(run: Path, tag: str) -> dict[str, Any] | None:
+    """What a checkpoint says of itself; None where there is none that can be read."""
+    if _name(tag) not in manifest.names(run):
+        return None
+    try:
+        return said(run, tag)
+    except CheckpointError:
+        return None
+
+
+def _add(files: dict[str, bytes], kind: str, tensors: Mapping[str, Tensor]) -> str:
+    """Put tensors among the files to be written; return the name of theirs."""
+    from safetensors.torch import save as serialise
+
+    raw = serialise({k: v.detach().cpu().contiguous() for k, v in tensors.items()})
+    name = f"{kind}-{hashlib.sha256(raw).hexdigest()[:12]}.safetensors"
+    files[f"{FOLDER}/{name}"] = raw
+    return name
+
+
+def _loaded(run: Path, found: Mapping[str, Any]) -> Checkpoint:
+    tensors, digest = _tensors(run, found["weights"])
+    training = None
+    if "training" in found:
+        training = Unfinished(_tensors(run, found["training"])[0], found["numbers"])
+    return Checkpoint(tensors, found["state"], digest, training)
+
+
+def _tensors(run: Path, name: str) -> tuple[dict[str, Tensor], str]:
+    """The tensors of a file, and its SHA-256 sum."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load as parse
+
+    raw = manifest.read(run, f"{FOLDER}/{name}")
+    file = run / FOLDER / name
+    try:
+        found = parse(raw)
+        names = json.loads(raw[8 : 8 + int.from_bytes(raw[:8], "little")], object_pairs_hook=list)
+    except (SafetensorError, KeyError) as error:  # KeyError: a type of number unknown here
+        raise CheckpointError(f"{file} is not a safetensors file: {error}") from None
+    keys = [key for key, _ in names]
+    if len(keys) != len(set(keys)):
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise CheckpointError(f"{file} is not a safetensors file: it names {twice} twice")
+    return found, hashlib.sha256(raw).hexdigest()
+
+
+def _name(tag: str) -> str:
+    return f"{FOLDER}/{tag}.json"
+
+
+def _json(said: Mapping[str, Any]) -> bytes:
+    return json.dumps(said, indent=2, allow_nan=False).encode() + b"\n"

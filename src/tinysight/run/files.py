@@ -1,4 +1,4 @@
-"""Files of a run: written whole or not at all, and read with one line for what is wrong."""
+"""Files written whole or not at all."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ import os
 import secrets
 from pathlib import Path
 
-from tinysight.errors import CheckpointError, ResourceError
+from tinysight.errors import ResourceError
 
-__all__ = ["is_there", "read_text", "why", "write_atomic"]
+__all__ = ["UNFINISHED", "is_there", "sweep", "why", "write_atomic"]
 
 WINDOWS = os.name == "nt"
+UNFINISHED = ".*.tmp"  # what a write has at hand; a killed one leaves it behind
 
 
 def write_atomic(path: Path, content: bytes | str) -> None:
@@ -21,7 +22,7 @@ def write_atomic(path: Path, content: bytes | str) -> None:
         ResourceError: the disk or the folder does not take it; the old content stands.
     """
     raw = content.encode() if isinstance(content, str) else content
-    temporary = path.parent / f".{path.name[:40]}.{secrets.token_hex(4)}"
+    temporary = path.parent / f".{path.name[:40]}.{secrets.token_hex(4)}.tmp"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("xb") as file:
@@ -44,6 +45,13 @@ def write_atomic(path: Path, content: bytes | str) -> None:
         raise
 
 
+def sweep(folder: Path) -> None:
+    """Remove what killed writes left in a folder and below, where no write is under way."""
+    for path in folder.rglob(UNFINISHED):
+        with contextlib.suppress(OSError):
+            path.unlink()
+
+
 def why(error: OSError | ValueError) -> str:
     """Return what the system said, without its number and the path."""
     return getattr(error, "strerror", None) or str(error)
@@ -58,21 +66,3 @@ def is_there(path: Path) -> bool:
     except OSError:
         return True
     return True
-
-
-def read_text(path: Path) -> str:
-    """Read a file of a run as UTF-8.
-
-    Raises:
-        CheckpointError: missing, not to be read, or no UTF-8.
-    """
-    try:
-        return path.read_bytes().decode()
-    except FileNotFoundError:
-        raise CheckpointError(f"{path} is missing") from None
-    except UnicodeDecodeError as error:
-        raise CheckpointError(
-            f"{path} is damaged: no UTF-8 text, first at byte {error.start:,}"
-        ) from None
-    except OSError as error:
-        raise CheckpointError(f"{path} cannot be read: {why(error)}") from None

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-import math
-import os
-import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
-from tinysight.errors import CheckpointError, RecipeError, ResourceError, UsageError, unknown
+from tinysight.errors import CheckpointError, RecipeError, unknown
 from tinysight.recipe import Recipe
-from tinysight.run import checkpoints, forms, reads
-from tinysight.run.checkpoints import Checkpoint
-from tinysight.run.files import is_there, read_text, why, write_atomic
+from tinysight.run import checkpoints, forms, making, manifest, metrics, reads
+from tinysight.run.checkpoints import Checkpoint, Unfinished
+from tinysight.run.files import is_there
+from tinysight.run.lock import only_trainer
+from tinysight.run.log import logging_to
+from tinysight.run.manifest import Checked
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,21 +28,6 @@ __all__ = ["RunFolder"]
 # Of recipe.json, which `train` writes out in full; later versions may add fields.
 ALWAYS = {"data", "epochs", "format", "model", "name", "seed"}
 
-# Of metrics.csv. What reads it counts on these; more are welcome.
-COLUMNS = (
-    "epoch",
-    "step",
-    "learning_rate",
-    "train_loss_running",
-    "train_accuracy_running",
-    "train_loss_clean",
-    "train_accuracy_clean",
-    "validation_loss",
-    "validation_accuracy",
-    "pictures_per_second",
-    "seconds",
-)
-
 
 @dataclass(frozen=True)
 class RunFolder:
@@ -52,51 +36,25 @@ class RunFolder:
     path: Path
 
     @classmethod
-    def create(cls, stem: str, out: str | Path | None = None) -> RunFolder:
-        """Make an empty run folder: `out`, or the next free `runs/<stem>-NNN`.
-
-        An empty recipe.json claims it, made by one process alone; the first write replaces it.
+    @contextmanager
+    def made(cls, stem: str, out: str | Path | None = None) -> Iterator[RunFolder]:
+        """Make an empty run folder: `out`, or the next free `runs/<stem>-NNN`; train in it alone.
 
         Raises:
             UsageError: `out` is a file or is not empty.
             ResourceError: the folder cannot be written.
         """
-        cls.check(out)
-        path = Path("runs") if out is None else Path(out)
-        try:
-            if out is None:
-                path = _next_free(path, stem)
-            path.mkdir(parents=True, exist_ok=True)
-            (path / "recipe.json").touch(exist_ok=False)
-        except FileExistsError:
-            raise _taken(path) from None
-        except (OSError, ValueError) as error:  # ValueError: a path with a zero byte
-            raise _not_made(path, why(error)) from None
-        return cls(path)
+        with making.made(stem, out) as path:
+            yield cls(path)
 
-    @classmethod
-    def check(cls, out: str | Path | None) -> None:
-        """Refuse at once what `create` would refuse later.
+    @staticmethod
+    def check(out: str | Path | None) -> None:
+        """Refuse at once what `made` would refuse later.
 
         Raises:
-            UsageError, ResourceError: see `create`.
+            UsageError, ResourceError: see `made`.
         """
-        if out is not None and not (isinstance(out, str | os.PathLike) and os.fspath(out)):
-            raise UsageError(f"out must be the path of a new or empty folder, got {out!r}")
-        path = Path("runs") if out is None else Path(out)
-        try:
-            if path.is_file():
-                raise UsageError(f"--out {path} is a file; name a new or empty folder")
-            if out is not None and path.is_dir() and any(path.iterdir()):
-                raise _taken(path)
-            there = next(p for p in (path, *path.absolute().parents) if p.exists())
-            if not there.is_dir():
-                raise _not_made(path, f"{there} is a file")
-            effective = os.access in os.supports_effective_ids
-            if not os.access(there, os.W_OK | os.X_OK, effective_ids=effective):
-                raise _not_made(path, f"{there} cannot be written")
-        except (OSError, ValueError) as error:  # ValueError: a path with a zero byte
-            raise _not_made(path, why(error)) from None
+        making.check(out)
 
     @classmethod
     def open(cls, run: str | Path) -> RunFolder:
@@ -138,16 +96,46 @@ class RunFolder:
         """Return the folder of the evaluation on a split."""
         return self.path / "evaluation" / split
 
-    @property
-    def figures(self) -> Path:
-        """The figures of the report, as files."""
-        return self.path / "evaluation" / "figures"
+    def training(self) -> AbstractContextManager[None]:
+        """Be the only one who trains in this folder while entered.
+
+        Raises:
+            CheckpointError: another process trains in it.
+        """
+        return only_trainer(self.path)
+
+    def logging(self, say: Callable[[str], object]) -> AbstractContextManager[None]:
+        """Write what happens while entered to log.txt; see `run.log`."""
+        return logging_to(self.path / "log.txt", say)
+
+    def write(self, files: Mapping[str, bytes | str]) -> None:
+        """Write several files, given by their paths below the folder, as one change.
+
+        Raises:
+            ResourceError: they cannot be written; each is as it was or as it was to be.
+        """
+        raw = {k: v.encode() if isinstance(v, str) else v for k, v in files.items()}
+        manifest.write(self.path, raw)
+
+    def read(self, name: str) -> bytes:
+        """Read a file, given by its path below the folder, checked by its SHA-256 sum.
+
+        Raises:
+            CheckpointError: missing, not readable, or not what was written.
+        """
+        return manifest.read(self.path, name)
+
+    def verify(self) -> list[Checked]:
+        """Read every file and say of each what is wrong with it.
+
+        Raises:
+            CheckpointError: the manifest itself is missing or damaged.
+        """
+        return manifest.verify(self.path)
 
     def write_json(self, name: str, value: Any) -> None:
         """Write `<name>.json`, atomically."""
-        write_atomic(
-            self.path / f"{name}.json", json.dumps(value, indent=2, allow_nan=False) + "\n"
-        )
+        self.write({f"{name}.json": json.dumps(value, indent=2, allow_nan=False) + "\n"})
 
     def has_json(self, name: str) -> bool:
         """Say whether there is a `<name>.json`, readable or not."""
@@ -157,9 +145,9 @@ class RunFolder:
         """Read `<name>.json`; with a `form`, its fields and their types are checked.
 
         Raises:
-            CheckpointError: missing, not readable, not JSON, or not of that form.
+            CheckpointError: missing, not what was written, not JSON, or not of that form.
         """
-        return forms.read(self.path / f"{name}.json", form)
+        return manifest.read_json(self.path, f"{name}.json", form)
 
     def data(self) -> dict[str, Any]:
         """Read data.json, checked: every field that `train` writes and later stages use.
@@ -173,9 +161,18 @@ class RunFolder:
         """Read the state of a checkpoint ("last" or "best") without its weights.
 
         Raises:
-            CheckpointError: missing, of a newer format, or damaged.
+            CheckpointError: missing or damaged.
         """
-        return checkpoints.manifest(self.path, tag)["state"]
+        return checkpoints.said(self.path, tag)["state"]
+
+    def digest(self, tag: str) -> str | None:
+        """Return the SHA-256 sum of a checkpoint's weights, unread; None while they are changed.
+
+        Raises:
+            CheckpointError: missing or damaged.
+        """
+        weights = checkpoints.said(self.path, tag)["weights"]
+        return manifest.digest(self.path, f"checkpoints/{weights}")
 
     def recipe(self) -> Recipe:
         """Return the run's recipe.
@@ -194,117 +191,76 @@ class RunFolder:
         except RecipeError as error:
             raise CheckpointError(f"{path} is damaged: {error}") from None
 
-    def append_metrics(self, row: Mapping[str, Any]) -> None:
-        """Add a row to metrics.csv; the first row's keys are the columns.
-
-        Raises:
-            ResourceError: it cannot be written; the rows before stand.
-        """
-        old = read_text(self.metrics_csv) if is_there(self.metrics_csv) else ""
-        new = io.StringIO(newline="")
-        writer = csv.DictWriter(new, fieldnames=list(row))
-        if not old:
-            writer.writeheader()
-        writer.writerow(row)
-        write_atomic(self.metrics_csv, old + new.getvalue())
-
     def metrics(self) -> list[dict[str, float]]:
         """Return the rows of metrics.csv, one an epoch, every value a number.
 
-        A last row that was cut short is left out.
-
         Raises:
-            CheckpointError: it is not readable, lacks columns, or has a row that is none.
+            CheckpointError: it is not what was written, lacks columns, or has a row that is none.
         """
-        if not is_there(self.metrics_csv):
-            return []
-        text = read_text(self.metrics_csv)
-        reader = csv.DictReader(io.StringIO(text, newline=""))
-        try:
-            lines, columns = list(reader), reader.fieldnames or []
-        except csv.Error as error:
-            raise CheckpointError(f"{self.metrics_csv} is not CSV: {error}") from None
-        lacking = [name for name in COLUMNS if name not in columns]
-        if lacking:
-            raise CheckpointError(f"{self.metrics_csv} lacks the columns {', '.join(lacking)}")
-        rows: list[dict[str, float]] = []
-        for at, line in enumerate(lines, 1):
-            try:
-                row = {name: float(value) for name, value in line.items()}
-            except (TypeError, ValueError):
-                row = {}
-            if row and math.isfinite(row["epoch"]):
-                rows.append(row)
-            elif at < len(lines):
-                raise CheckpointError(f"{self.metrics_csv}: row {at} is not numbers, one a column")
-        return rows
+        return metrics.parse(self._metrics(), self.metrics_csv)
+
+    def keep_metrics(self, epochs: int) -> None:
+        """Drop the rows of metrics.csv after those of the first `epochs`."""
+        text = self._metrics()
+        if (kept := metrics.first(text, epochs)) != text:
+            self.write({"metrics.csv": kept})
 
     def save_checkpoint(
-        self, tags: tuple[str, ...], tensors: Mapping[str, Tensor], state: Mapping[str, Any]
+        self,
+        tags: tuple[str, ...],
+        tensors: Mapping[str, Tensor],
+        state: Mapping[str, Any],
+        *,
+        training: Unfinished | None = None,
+        row: Mapping[str, Any] | None = None,
     ) -> None:
         """Write the weights once and point each of the `tags` ("last", "best") at them.
+
+        Args:
+            training: what the training needs to go on; is kept with "last".
+            row: of metrics.csv, which is written with them; the first row's keys are the columns.
 
         Raises:
             ResourceError: they cannot be written; the checkpoints before stand.
         """
-        checkpoints.save(self.path, tags, tensors, state)
+        beside = {"metrics.csv": metrics.with_row(self._metrics(), row).encode()} if row else {}
+        checkpoints.save(self.path, tags, tensors, state, training=training, beside=beside)
 
     def load_checkpoint(self, tag: str) -> Checkpoint:
-        """Read a checkpoint ("last" or "best"), its digest checked.
+        """Read a checkpoint ("last" or "best"), checked by its SHA-256 sums.
 
         Raises:
-            CheckpointError: missing, of a newer format, or not what was written.
+            CheckpointError: missing, or not what was written.
         """
         return checkpoints.load(self.path, tag)
+
+    def newest(self, say: Callable[[str], object]) -> Checkpoint | None:
+        """Return what a training goes on from; see `run.checkpoints.newest`.
+
+        Raises:
+            CheckpointError: there are checkpoints, but none is complete.
+        """
+        return checkpoints.newest(self.path, say)
 
     def count_test_read(self, by: str) -> int:
         """Record that the labels of the test split are read now; return how often by now.
 
         Raises:
             ResourceError: it cannot be recorded.
+            CheckpointError: the record so far is damaged.
         """
-        reads.add(self._test_reads, by)
+        reads.add(self.path, by)
         return len(self.test_reads())
 
     def test_reads(self) -> list[dict[str, str]]:
         """Return every read of the test labels so far.
 
         Raises:
-            CheckpointError: the record is not readable or has a line that is none.
+            CheckpointError: the record is not what was written or has a line that is none.
         """
-        return reads.recorded(self._test_reads)
+        return reads.recorded(self.path)
 
-    @property
-    def _test_reads(self) -> Path:
-        return self.path / "evaluation" / "test_reads.jsonl"
-
-
-def _not_made(path: Path, said: str) -> ResourceError:
-    from tinysight.pictures.formats import printable  # loads numpy and PIL
-
-    return ResourceError(
-        f"cannot make the run folder {printable(str(path), 200)}: {said}; name another with --out"
-    )
-
-
-def _taken(path: Path) -> UsageError:
-    return UsageError(f"--out {path} is not empty; name a new or empty folder")
-
-
-def _next_free(root: Path, stem: str) -> Path:
-    """Make the next free `stem-NNN`; the making itself decides a race."""
-    stem = (
-        re.sub(r"[^A-Za-z0-9._-]+", "-", stem)[:100].strip("-.") or "run"
-    )  # a DataSet's name is free
-    root.mkdir(parents=True, exist_ok=True)
-    numbered = re.compile(rf"{re.escape(stem)}-(\d+)")
-    taken = [int(m[1]) for p in root.iterdir() if (m := numbered.fullmatch(p.name))]
-    number = max(taken, default=0) + 1
-    while True:
-        path = root / f"{stem}-{number:03d}"
-        try:
-            path.mkdir()
-        except FileExistsError:
-            number += 1
-        else:
-            return path
+    def _metrics(self) -> str:
+        if not is_there(self.metrics_csv):
+            return ""
+        return forms.text(self.metrics_csv, self.read("metrics.csv"))

@@ -9,12 +9,12 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from tinysight.errors import CheckpointError
-from tinysight.run.files import read_text
 
-__all__ = ["Data", "Manifest", "Read", "check", "read"]
-
+__all__ = ["Checkpoint", "Data", "Manifest", "Read", "check", "parse", "text"]
 
 Sum = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]  # SHA-256
+Tensors = Annotated[str, Field(pattern=r"^[a-z]+-[0-9a-f]{12}\.safetensors$")]
+Below = Annotated[str, Field(pattern=r"^\w[\w.-]*(/\w[\w.-]*)*$")]  # a path, never upwards
 
 
 class _Split(BaseModel):
@@ -87,25 +87,50 @@ class Read(BaseModel):
 
 
 class Manifest(BaseModel):
-    """What checkpoints/<tag>.json must hold."""
+    """What manifest.json must hold: the sum of each file, or what it may be while it is changed."""
 
-    files: dict[str, Sum] = Field(min_length=1, max_length=1)
+    files: dict[Below, Sum | Annotated[list[Sum | None], Field(min_length=2)]]
+
+
+class Checkpoint(BaseModel):
+    """What checkpoints/<tag>.json must hold; `training` and `numbers` where it is gone on from."""
+
+    weights: Tensors
     state: _State
+    training: Tensors | None = None
+    numbers: dict[str, Any] = {}
+
+    @model_validator(mode="after")
+    def _either_or_both(self) -> Self:
+        if self.training is None and self.numbers:
+            raise ValueError("numbers of a training need a file of its tensors")
+        return self
 
 
-def read(path: Path, form: type[BaseModel] | None = None) -> Any:
-    """Read a JSON file; with a `form`, its fields and their types are checked.
+def parse(path: Path, raw: bytes) -> Any:
+    """Return what JSON says.
 
     Raises:
-        CheckpointError: missing, not readable, not JSON, or not of that form.
+        CheckpointError: it is none.
     """
     try:
-        value = json.loads(read_text(path))
+        return json.loads(text(path, raw))
     except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{path} is not JSON: {error}") from None
-    if form is not None:
-        check(path, value, form)
-    return value
+
+
+def text(path: Path, raw: bytes) -> str:
+    """Return UTF-8 as text.
+
+    Raises:
+        CheckpointError: it is none.
+    """
+    try:
+        return raw.decode()
+    except UnicodeDecodeError as error:
+        raise CheckpointError(
+            f"{path} is damaged: no UTF-8 text, first at byte {error.start:,}"
+        ) from None
 
 
 def check(path: Path, value: Any, form: type[BaseModel]) -> None:

@@ -3,42 +3,39 @@
 from __future__ import annotations
 
 import json
-import os
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tinysight.errors import CheckpointError, ResourceError
-from tinysight.run import forms
-from tinysight.run.files import is_there, read_text, why
+from tinysight.errors import CheckpointError
+from tinysight.run import forms, manifest
 
 __all__ = ["add", "recorded"]
 
+NAME = "evaluation/test_reads.jsonl"
 
-def add(path: Path, by: str) -> None:
+
+def add(run: Path, by: str) -> None:
     """Record a read that is made now.
 
     Raises:
         ResourceError: it cannot be recorded.
+        CheckpointError: the record so far is damaged.
     """
     read = {"by": by, "at": datetime.now(UTC).isoformat(timespec="seconds")}
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # One unbuffered write to the end, so that none of several evaluations at once is lost.
-        with path.open("ab", buffering=0) as file:
-            file.write(json.dumps(read).encode() + b"\n")
-            os.fsync(file.fileno())
-    except OSError as error:
-        raise ResourceError(f"cannot write {path}: {why(error)}") from None
+    line = json.dumps(read).encode() + b"\n"
+    manifest.write(run, {NAME: lambda before: before + line})
 
 
-def recorded(path: Path) -> list[dict[str, str]]:
+def recorded(run: Path) -> list[dict[str, str]]:
     """Return the reads so far, oldest first.
 
     Raises:
-        CheckpointError: the record is not readable or has a line that is none.
+        CheckpointError: the record is not what was written, or has a line that is none.
     """
-    reads = []
-    for at, line in enumerate(read_text(path).splitlines() if is_there(path) else [], 1):
+    if NAME not in manifest.names(run):
+        return []
+    path, reads = run / NAME, []
+    for at, line in enumerate(forms.text(path, manifest.read(run, NAME)).splitlines(), 1):
         try:
             read = json.loads(line)
         except (ValueError, RecursionError) as error:

@@ -10,6 +10,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -31,12 +32,13 @@ from tinysight.machine import (
 from tinysight.process import holding_memory, peak_memory, process_seconds
 from tinysight.progress import Progress, span
 from tinysight.recipe import Augment, Recipe
-from tinysight.run import RunFolder
+from tinysight.run import Checkpoint, RunFolder
 from tinysight.training.averaging import Average
 from tinysight.training.batches import order, steps, steps_in_all
 from tinysight.training.compiling import compiled
 from tinysight.training.loss import class_weights, cross_entropy
 from tinysight.training.optim import optimiser
+from tinysight.training.resuming import Carried, Standing
 from tinysight.training.schedule import Plateau, factor
 from tinysight.training.signals import StopRequest
 from tinysight.training.tally import Tally
@@ -46,6 +48,7 @@ __all__ = ["clean_pictures", "fit"]
 
 LOOK_EVERY = 20  # steps between two looks at the loss, which on a GPU make the host wait
 SHOW_SECONDS = 0.5  # between two steps that are shown, on a CPU
+SAVE_SECONDS = 60.0  # within an epoch, between two checkpoints
 NOT_MEASURED = (math.nan, math.nan)
 CLEAN_AT_MOST = 2_500  # training pictures on which the clean accuracy is measured each epoch
 TIMED = 250  # pictures by which the time of an epoch's evaluation is estimated
@@ -66,6 +69,7 @@ def fit(
     compilation: Compilation,
     progress: Progress,
     stop: StopRequest,
+    start: Checkpoint | None = None,
     trace: bool = False,
 ) -> None:
     """Train `model` by `recipe`; leave metrics, checkpoints and environment in the run folder.
@@ -81,18 +85,20 @@ def fit(
 
     Equal arguments on one CPU give equal weights: order, augmentation and dropout are functions
     of the seed and the position alone, and the global generators are left as found. On a GPU see
-    `machine.repeatable`.
+    `machine.repeatable`. What it needs to go on is saved at the end of each epoch, every
+    SAVE_SECONDS within one, and when it is stopped.
 
     Args:
         validation: None for a final fit: nothing is held out, nothing chosen.
         classes: how many there are, k.
         mean: the train split's mean a channel, as a fraction; it fills what is erased.
         stop: entered; where it was asked before, the training ends after its first step.
+        start: where this training stood when it was stopped; it ends as if it had not been.
         trace: see `tracing`.
 
     Raises:
-        Diverged: the loss is no longer finite; the last good checkpoint stands, and
-            diverged.json says where it was.
+        Diverged: the loss or a gradient is no longer finite; no such update was applied, the last
+            good checkpoint stands, and diverged.json says where it was.
         Interrupted: SIGINT or SIGTERM came; the last checkpoint holds the step it came at.
     """
     started = time.perf_counter()
@@ -105,47 +111,63 @@ def fit(
 
     model = model.to(device)
     average = Average(model, recipe.ema) if recipe.ema else None
-    measured = average.model if average else model
     optimizer = optimiser(model, recipe.optim)
     plateau = Plateau(recipe.schedule)
+    carried = Carried(model, average, optimizer, plateau)
+    measured = carried.measured
     mixing = recipe.augment.mixup > 0 or recipe.augment.cutmix > 0
     per_epoch = steps(n, recipe.batch_size)
     total = steps_in_all(per_epoch, recipe.epochs)
     epochs = steps(total, per_epoch)  # of which the last may be a part
-    step = looked = best_epoch = risen_epoch = 0
-    shown = started
-    best = (-1.0, -math.inf)
-    rate = recipe.optim.lr
+    tally = Tally(device)
+    now = carried.take_up(start, tally, folder) if start else Standing()
+    if now.epoch * per_epoch > now.step:  # the last one was cut short, and goes on now
+        now.epoch -= 1
+    folder.keep_metrics(now.epoch)
+    before = now.model_copy()
+    looked = now.step
+    shown = saved = epoch_started = started
 
     def measure(loaded: _Loaded) -> tuple[float, float]:
         return score(measured, loaded.images, loaded.labels, precision.dtype)
 
-    def save(tags: tuple[str, ...], epoch: int, row: dict[str, float], stopped: str | None) -> None:
+    def save(
+        tags: tuple[str, ...], epoch: int, row: dict[str, float] | None, stopped: str | None
+    ) -> None:
+        if not carried.finite():
+            raise diverged(epoch, now.step)
+        now.seconds = before.seconds + time.perf_counter() - started
+        spent = process_seconds()
+        now.seconds_process = None if spent is None else (before.seconds_process or 0.0) + spent
+        now.epoch_seconds = time.perf_counter() - epoch_started
         state = {
             "epoch": epoch,
-            "step": step,
-            "seconds": time.perf_counter() - started,
-            "seconds_process": process_seconds(),
+            "step": now.step,
+            "steps_in_all": total,
+            "seconds": now.seconds,
+            "seconds_process": now.seconds_process,
             "stopped": stopped,
             "train_clean_n": len(clean),
             "peak_memory_bytes": peak_memory(),
         }
-        kept = ("validation_accuracy", "validation_loss", "train_accuracy_clean")
-        state |= {k: row[k] if math.isfinite(row.get(k, math.nan)) else None for k in kept}
-        folder.save_checkpoint(tags, measured.state_dict(), state)
+        for key in ("validation_accuracy", "validation_loss", "train_accuracy_clean"):
+            value = row[key] if row else math.nan
+            state[key] = value if math.isfinite(value) else None
+        training = carried.put_away(now, tally)
+        folder.save_checkpoint(tags, measured.state_dict(), state, training=training, row=row)
 
     def diverged(epoch: int, first: int) -> Diverged:
-        """Record and return the end of a training whose loss broke at the step `first` or since."""
-        said = {"epoch": epoch, "steps": [first, step], "learning_rate": rate}
+        """Record and return the end of a training that broke at the step `first` or since."""
+        said = {"epoch": epoch, "steps": [first, now.step], "learning_rate": now.rate}
         folder.write_json("diverged", said)
         kept = (
             f"the checkpoints of {folder.path} hold the epochs before"
-            if best_epoch
-            else "no epoch was complete, so nothing was saved"
+            if now.best_epoch
+            else "no epoch was complete"
         )
         return Diverged(
-            f"the loss became non-finite at {span(first, step)} (epoch {epoch}), learning rate "
-            f"{rate:.3g}; {kept}. Try a lower optim.lr, or optim.clip=1",
+            f"the loss or a gradient became non-finite at {span(first, now.step)} (epoch {epoch}), "
+            f"learning rate {now.rate:.3g}; {kept}. Try a lower optim.lr, or optim.clip=1",
             folder.path,
         )
 
@@ -153,28 +175,33 @@ def fit(
         return _seconds(measure, clean, len(clean) + len(held_out or ()))
 
     autocast = torch.autocast(device.type, precision.dtype, precision.name == "bf16")
-    traced = tracing(folder, total, device, progress.say) if trace else nullcontext(lambda: None)
+    traced = (
+        tracing(folder, total - now.step, device, progress.say)
+        if trace
+        else nullcontext(lambda: None)
+    )
     with (
         repeatable(device),
         using(threads),
         holding_memory(),
-        progress.training(epochs, total, evaluation, partial(_work, recipe.augment, total, size)),
+        progress.training(
+            epochs - now.epoch, total, evaluation, partial(_work, recipe.augment, total, size)
+        ),
         traced as step_ended,
     ):
         samples = partial(_samples, seen, per_epoch, recipe.augment)
         network, compilation = compiled(
             model.train(), compilation, precision, samples, autocast, progress.say
         )
-        folder.write_json("environment", environment(device, threads, precision, compilation))
+        found = environment(device, threads, precision, compilation)
+        folder.write_json("environment", _joined(folder, found, now.step) if start else found)
+        epoch_started = time.perf_counter() - now.epoch_seconds
 
-        for epoch in range(1, epochs + 1):
+        for epoch in range(now.epoch + 1, epochs + 1):
             model.train()
-            tally = Tally(device)
-            epoch_started = time.perf_counter()
-
             batches = order(n, recipe.batch_size, seed=recipe.seed, epoch=epoch)
-            for index in batches[: total - step]:
-                _seed_dropout(recipe.seed, step, device)
+            for index in batches[now.step - now.epoch * per_epoch :][: total - now.step]:
+                _seed_dropout(recipe.seed, now.step, device)
                 at = beside(index, seen.images)
                 labels = seen.labels[at]
                 images = seen.images[at].permute(0, 3, 1, 2)  # n c h w, channels-last as it lies
@@ -184,7 +211,7 @@ def fit(
                     recipe.augment,
                     seed=recipe.seed,
                     epoch=epoch,
-                    done=step / total,
+                    done=now.step / total,
                     mean=mean,
                 )
                 targets: Tensor = labels
@@ -194,9 +221,9 @@ def fit(
                         images, targets, index, recipe.augment, seed=recipe.seed, epoch=epoch
                     )
 
-                rate = recipe.optim.lr * plateau.factor
-                rate *= factor(recipe.schedule, step, total, per_epoch)
-                optimizer.lr = rate
+                now.rate = recipe.optim.lr * plateau.factor
+                now.rate *= factor(recipe.schedule, now.step, total, per_epoch)
+                optimizer.lr = now.rate
 
                 with autocast:
                     logits = network(images)
@@ -207,41 +234,45 @@ def fit(
                 loss.backward()
                 if recipe.optim.clip:
                     nn.utils.clip_grad_norm_(model.parameters(), recipe.optim.clip)
-                broken = loss.detach().isfinite().logical_not()
+                broken = _broken(loss, model)
                 optimizer.step(found_inf=broken)
                 if average:
                     average.update(model)
-                step += 1
+                now.step += 1
                 tally.add(logits, labels, broken)
                 step_ended()
 
                 # On a CPU looking costs nothing; a GPU would have to be waited for.
-                due = bool(stop.signal) or step % LOOK_EVERY == 0
-                due = due or step % per_epoch == 0 or step == total
+                due = bool(stop.signal) or now.step % LOOK_EVERY == 0
+                due = due or now.step % per_epoch == 0 or now.step == total
                 if due or device.type == "cpu":
                     if not tally.finite():
                         raise diverged(epoch, looked + 1)
-                    looked = step
+                    looked = now.step
                 if due or (device.type == "cpu" and time.perf_counter() - shown > SHOW_SECONDS):
                     shown = time.perf_counter()
                     speed = tally.n / (shown - epoch_started)
-                    progress.step(step, epoch, tally.loss(), tally.accuracy(), speed)
+                    progress.step(now.step, epoch, tally.loss(), tally.accuracy(), speed)
+                late = looked == now.step and time.perf_counter() - saved > SAVE_SECONDS
+                if stop.signal or late:
+                    tags = ("last",) if now.best_epoch else ("last", "best")
+                    save(tags, epoch, None, "interrupted" if stop.signal else None)
+                    saved = time.perf_counter()
                 if stop.signal:
-                    save(("last",) if best_epoch else ("last", "best"), epoch, {}, "interrupted")
-                    raise _interrupted(stop.signal, step, epoch, folder)
+                    raise _interrupted(stop.signal, now.step, epoch, folder)
 
             seconds = time.perf_counter() - epoch_started
             clean_loss, clean_accuracy = measure(clean)
             validation_loss, validation_accuracy = measure(held_out) if held_out else NOT_MEASURED
             if not math.isfinite(clean_loss + (validation_loss if held_out else 0.0)):
-                raise diverged(epoch, step)
-            settled = size_at(step / total, recipe.augment, *size) == size
+                raise diverged(epoch, now.step)
+            settled = size_at(now.step / total, recipe.augment, *size) == size
             if settled:
                 plateau.see(validation_loss)
             row = {
                 "epoch": epoch,
-                "step": step,
-                "learning_rate": rate,
+                "step": now.step,
+                "learning_rate": now.rate,
                 "train_loss_running": tally.loss(),
                 "train_accuracy_running": tally.accuracy(),
                 "train_loss_clean": clean_loss,
@@ -249,27 +280,31 @@ def fit(
                 "validation_loss": validation_loss,
                 "validation_accuracy": validation_accuracy,
                 "pictures_per_second": tally.n / seconds,
-                "seconds": time.perf_counter() - started,
+                "seconds": before.seconds + time.perf_counter() - started,
             }
-            if validation_accuracy > best[0] or not settled:
-                risen_epoch = epoch
-            better = held_out is None or (validation_accuracy, -validation_loss) > best
+            scored = (validation_accuracy, -validation_loss)
+            if now.best is None or validation_accuracy > now.best[0] or not settled:
+                now.risen_epoch = epoch
+            better = now.best is None or scored > now.best
             if better:
-                best, best_epoch = (validation_accuracy, -validation_loss), epoch
-            waited = epoch - risen_epoch
+                now.best, now.best_epoch = scored if held_out else None, epoch
+            waited = epoch - now.risen_epoch
             early = recipe.patience is not None and waited >= recipe.patience
-            stopped = "completed" if step == total else "early" if early else None
+            stopped = "completed" if now.step == total else "early" if early else None
             if stop.signal and not stopped:
                 stopped = "interrupted"
-            folder.append_metrics(row)
+            now.epoch = epoch
+            if now.step % per_epoch == 0:
+                tally, epoch_started = Tally(device), time.perf_counter()
             save(("last", "best") if better else ("last",), epoch, row, stopped)
+            saved = time.perf_counter()
             progress.epoch(row, better=better)
-            if stop.signal:
-                raise _interrupted(stop.signal, step, epoch, folder)
-            if early and step < total:
+            if stop.signal and stopped:  # one that came since is heard in the next step
+                raise _interrupted(stop.signal, now.step, epoch, folder)
+            if early and now.step < total:
                 progress.say(
                     f"stopped early: no better validation accuracy in {waited} epochs; "
-                    f"the best is epoch {best_epoch}"
+                    f"the best is epoch {now.best_epoch}"
                 )
                 break
 
@@ -340,9 +375,23 @@ def _seed_dropout(seed: int, step: int, device: torch.device) -> None:
         torch.mps.manual_seed(number)
 
 
+def _broken(loss: Tensor, model: nn.Module) -> Tensor:
+    """Whether the loss or a gradient is no number: one value on their device, not waited for."""
+    grads = [p.grad for p in model.parameters() if p.grad is not None]
+    largest = torch._foreach_norm(grads, math.inf)  # pyright: ignore[reportPrivateImportUsage]
+    return torch.stack([loss.detach(), *largest]).isfinite().all().logical_not()
+
+
+def _joined(folder: RunFolder, found: dict[str, Any], step: int) -> dict[str, Any]:
+    """What environment.json says, with where and on what the training goes on now."""
+    first = folder.read_json("environment")
+    return {**first, "resumed": [*first.get("resumed", []), {"step": step, **found}]}
+
+
 def _interrupted(number: signal.Signals, step: int, epoch: int, folder: RunFolder) -> Interrupted:
     return Interrupted(
-        f"stopped by {number.name} in epoch {epoch} at step {step}; the weights are saved in "
-        f"{folder.path}: evaluate, predict and report take the best so far",
+        f"stopped by {number.name} in epoch {epoch} at step {step}; all is saved in {folder.path}: "
+        f"go on with tinysight train --resume {folder.path}; evaluate, predict and report take the "
+        "best so far",
         128 + number,
     )

@@ -46,6 +46,21 @@ class Optimiser:
 
     def __init__(self, groups: list[Group], settings: recipe.Optim) -> None:
         self.groups, self.settings, self.lr = groups, settings, settings.lr
+        for group in groups:
+            # From zeros the first step is the gradient's, as torch has it; a void one leaves zeros.
+            group.first = [torch.zeros_like(p) for p in group.params]
+            if group.rule in ("adam", "adamw"):
+                group.second = [torch.zeros_like(p) for p in group.params]
+                group.steps = [torch.zeros((), device=p.device) for p in group.params]
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return what is kept from step to step, by the place of its parameter."""
+        return {
+            f"{g}.{kind}.{i}": tensor
+            for g, group in enumerate(self.groups)
+            for kind in ("first", "second", "steps")
+            for i, tensor in enumerate(getattr(group, kind))
+        }
 
     def zero_grad(self) -> None:
         """Forget the gradients."""
@@ -75,7 +90,6 @@ class Optimiser:
     def _orthogonalise(
         self, group: Group, params: list[Tensor], grads: list[Tensor], found_inf: Tensor | None
     ) -> None:
-        group.first = group.first or [torch.zeros_like(p) for p in params]
         muon(
             params,
             grads,
@@ -90,8 +104,6 @@ class Optimiser:
         self, group: Group, params: list[Tensor], grads: list[Tensor], found_inf: Tensor | None
     ) -> None:
         momentum = self.settings.momentum
-        # From zeros the first step is the gradient's, as torch has it; a void one leaves zeros.
-        group.first = group.first or [torch.zeros_like(p) for p in params]
         sgd(
             params,
             grads,
@@ -109,10 +121,6 @@ class Optimiser:
     def _adapt(
         self, group: Group, params: list[Tensor], grads: list[Tensor], found_inf: Tensor | None
     ) -> None:
-        if not group.steps:
-            group.first = [torch.zeros_like(p) for p in params]
-            group.second = [torch.zeros_like(p) for p in params]
-            group.steps = [torch.zeros((), device=p.device) for p in params]
         beta1, beta2 = self.settings.betas
         function = adam if group.rule == "adam" else adamw
         function(

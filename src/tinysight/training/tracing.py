@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from tinysight.run import RunFolder, write_atomic
+from tinysight.run import RunFolder
 
 __all__ = ["tracing"]
 
@@ -51,11 +51,11 @@ def tracing(
             f"{which}, with the evaluation of an epoch that ends in them; where augment.shrink is "
             "less than 1, some may be on smaller pictures"
         )
-        write_atomic(folder.path / "trace.txt", f"{said}\n{table}\n")
         with tempfile.TemporaryDirectory() as scratch:
             raw = Path(scratch) / "trace.json"
             found.export_chrome_trace(str(raw))
-            write_atomic(folder.path / "trace.json.gz", gzip.compress(raw.read_bytes(), mtime=0))
+            drawn = gzip.compress(raw.read_bytes(), mtime=0)
+        folder.write({"trace.txt": f"{said}\n{table}\n", "trace.json.gz": drawn})
 
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Profiler won't be using warmup")

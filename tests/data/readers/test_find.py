@@ -234,7 +234,7 @@ def notes(path: Path) -> None:
         ("x.csv", lambda p: p.write_bytes(b"a,b"), "a first line that names the columns is expec"),
         ("x.gz", lambda p: p.write_bytes(b"<html>"), "a web page was saved in its place"),
         ("pipe", os.mkfifo, "is neither a file nor a folder"),
-        ("runs", lambda p: (p.mkdir(), (p / "recipe.json").touch()), "is a run folder, no data"),
+        ("run", lambda p: (p.mkdir(), (p / ".training.lock").touch()), "is a run folder, no data"),
         ("none", Path.mkdir, "has no pictures in class folders"),
     ],
 )  # fmt: skip

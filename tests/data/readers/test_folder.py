@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+from tests.folders import new_folder
 
 from tinysight.data import load
 from tinysight.data.readers.folder import find
 from tinysight.errors import DataError, UsageError
 from tinysight.recipe import Recipe
-from tinysight.run import RunFolder
 
 Pixels = NDArray[np.uint8]
 Noise = Callable[..., Pixels]
@@ -171,10 +171,10 @@ def test_run_folders_are_no_classes(tmp_path: Path, noise: Noise, write_folder: 
     write_folder(tmp_path, {"cat": noise(9, 8, 8, 3), "dog": noise(9, 8, 8, 3, seed=1)})
     first = load(tmp_path)
     for name in ("runs/x-001", "runs/x-002", "mine"):
-        run = RunFolder.create("x", tmp_path / name)
+        run = new_folder("x", tmp_path / name)
         run.write_json("data", {})
         (run.path / "checkpoints").mkdir()
-    RunFolder.create("x", tmp_path / "runs" / "x-003")  # claimed a moment ago
+    new_folder("x", tmp_path / "runs" / "x-003")  # claimed a moment ago
     (tmp_path / "runs" / "notes.txt").touch()
     again = load(tmp_path)
     assert again.classes == ("cat", "dog")
@@ -187,10 +187,12 @@ def test_what_only_looks_like_runs_is_not_passed_over(
 ) -> None:
     write_folder(tmp_path, {"cakes": noise(9, 8, 8, 3), "runs": noise(9, 8, 8, 3, seed=1)})
     (tmp_path / "cakes" / "recipe.json").touch()  # of a cake
-    RunFolder.create("x", tmp_path / "runs" / "x")
+    new_folder("x", tmp_path / "runs" / "x")
     data = load(tmp_path)
     assert data.classes == ("cakes", "runs")
     assert data.notes[0].endswith(": 1 .json, 1 run folder")
+    (tmp_path / "runs" / "x" / ".training.lock").unlink()
+    (tmp_path / "runs" / "x" / "recipe.json").touch()  # of that one, too
     (tmp_path / "runs" / "x" / "cake.png").touch()
     with pytest.raises(DataError, match="class folder runs in .* holds the folder 'x'"):
         load(tmp_path)
@@ -204,7 +206,7 @@ def test_the_runs_of_a_split_layout(tmp_path: Path, noise: Noise, write_folder: 
     pixels = {"cat": noise(9, 8, 8, 3), "dog": noise(9, 8, 8, 3, seed=1)}
     write_folder(tmp_path / "train", pixels)
     for folder in (tmp_path, tmp_path / "train"):
-        RunFolder.create("x", folder / "runs" / "x")
+        new_folder("x", folder / "runs" / "x")
     data = load(tmp_path)
     assert data.classes == ("cat", "dog")
     assert "skipped 2 files or folders that are no pictures: 2 run folder" in data.notes
@@ -223,7 +225,7 @@ def test_a_folder_outside_the_splits_need_not_be_readable(
 
 
 def test_a_run_folder_is_no_data_set(tmp_path: Path, write_parquet: Write, noise: Noise) -> None:
-    RunFolder.create("x", tmp_path).write_json("data", {})
+    new_folder("x", tmp_path).write_json("data", {})
     table = tmp_path / "evaluation" / "validation" / "predictions.parquet"
     write_parquet(table, noise(9, 6, 6, 3), label=[0] * 9)
     with pytest.raises(DataError, match="is a run folder, no data set; name the data set that it"):

@@ -25,7 +25,7 @@ from tinysight.data.published.places import (
 )
 from tinysight.errors import DataError, ResourceError, UsageError
 from tinysight.pictures.formats import printable
-from tinysight.run import write_atomic
+from tinysight.run import Checked, write_atomic
 
 __all__ = [
     "Checked",
@@ -43,15 +43,6 @@ __all__ = [
 
 # What a path is instead of the data set that it shall be; None where it is that.
 Check = Callable[[Path], str | None]
-
-
-@dataclass(frozen=True)
-class Checked:
-    """What a check found: `problem` is None where the file is the published one."""
-
-    path: Path
-    size: int
-    problem: str | None
 
 
 @dataclass(frozen=True)

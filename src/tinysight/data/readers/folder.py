@@ -24,6 +24,7 @@ from tinysight.data.readers.decoding import Stream, decode_all
 from tinysight.data.reading import SPLIT_NAMES, Options, Reading, Records, Stamp, stamp
 from tinysight.errors import DataError, UsageError
 from tinysight.pictures.formats import READ, REFUSED, printable
+from tinysight.run.lock import LOCK
 
 __all__ = ["Folder", "find", "is_run"]
 
@@ -173,9 +174,8 @@ def is_run(path: str | Path) -> bool:
     """Whether this is the folder of a run, or has just been claimed for one."""
     here = Path(path)
     try:
-        if not (here / "recipe.json").is_file():
-            return False
-        return (here / "data.json").is_file() or len(list(here.iterdir())) == 1
+        whole = (here / "recipe.json").is_file() and (here / "data.json").is_file()
+        return whole or (here / LOCK).is_file()
     except OSError:  # it may not be looked into; who needs it will say so
         return False
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from tests.folders import new_folder, sealed
 
 from tinysight.errors import CheckpointError, ResourceError, UnknownName, UsageError
 from tinysight.recipe import Recipe
@@ -31,18 +32,19 @@ WEIGHTS = {"a": torch.arange(6.0).reshape(2, 3), "b": torch.tensor(3)}
 
 def test_folders_are_numbered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    names = [RunFolder.create("digits-quick").name for _ in range(3)]
-    assert names == ["digits-quick-001", "digits-quick-002", "digits-quick-003"]
-    assert RunFolder.create("digits").name == "digits-001"
+    for name in ("digits-quick-001", "digits-quick-002", "digits-quick-003", "digits-001"):
+        folder = new_folder(name[:-4])
+        assert folder.name == name
+        sealed(folder, "recipe.json", "{}")
 
 
 def test_a_stated_folder_must_be_new_or_empty(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(UsageError, match="file is a file; name a new or empty folder"):
-        RunFolder.create("x", tmp_path / "file")
+        new_folder("x", tmp_path / "file")
     with pytest.raises(UsageError, match="is not empty; name a new or empty folder"):
-        RunFolder.create("x", tmp_path)
-    assert RunFolder.create("x", tmp_path / "new" / "deep").path.is_dir()
+        new_folder("x", tmp_path)
+    assert new_folder("x", tmp_path / "new" / "deep").path.is_dir()
 
 
 def test_a_folder_that_cannot_be_made_is_a_resource_error(tmp_path: Path) -> None:
@@ -50,7 +52,7 @@ def test_a_folder_that_cannot_be_made_is_a_resource_error(tmp_path: Path) -> Non
     with pytest.raises(
         ResourceError, match="cannot make the run folder .*file is a file; name ano"
     ):
-        RunFolder.create("x", tmp_path / "file" / "below")
+        new_folder("x", tmp_path / "file" / "below")
 
 
 def test_an_unwritable_folder_is_a_resource_error(nobody: Path) -> None:
@@ -59,12 +61,12 @@ def test_an_unwritable_folder_is_a_resource_error(nobody: Path) -> None:
     with pytest.raises(
         ResourceError, match=r"cannot make the run folder .*cannot be written; name"
     ):
-        RunFolder.create("x", closed / "new")
+        new_folder("x", closed / "new")
     with pytest.raises(
         ResourceError, match=r"cannot make the run folder .*cannot be written; name"
     ):
-        RunFolder.create("x", closed)
-    with pytest.raises(ResourceError, match=r"cannot write .*recipe.json: Permission denied"):
+        new_folder("x", closed)
+    with pytest.raises(ResourceError, match=r"cannot write .*manifest.json: Permission denied"):
         RunFolder(closed).write_json("recipe", {})
 
 
@@ -72,8 +74,8 @@ def test_a_run_is_found_by_path_and_by_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    folder = RunFolder.create("digits-quick")
-    write_atomic(folder.path / "recipe.json", Recipe(epochs=3).to_json())
+    folder = new_folder("digits-quick")
+    sealed(folder, "recipe.json", Recipe(epochs=3).to_json())
     assert RunFolder.open("digits-quick-001").recipe() == Recipe(epochs=3)
     assert RunFolder.open(folder.path).path == folder.path
     with pytest.raises(UnknownName, match="unknown run 'digits-quik-001'; did you mean 'digits-q"):
@@ -102,7 +104,9 @@ def test_checkpoints_share_weights_and_drop_what_none_names(tmp_path: Path) -> N
     assert (best.state, last.state) == ({"epoch": 1}, {"epoch": 3})
     assert all(torch.equal(best.tensors[k], WEIGHTS[k]) for k in WEIGHTS)
     assert all(torch.equal(last.tensors[k], WEIGHTS[k] + 2) for k in WEIGHTS)
-    assert len(list((tmp_path / "checkpoints").iterdir())) == 4
+    names = {p.name.partition("-")[0] for p in (tmp_path / "checkpoints").iterdir()}
+    assert names == {"best.json", "last.json", "before.json", "weights"}
+    assert len(list((tmp_path / "checkpoints").iterdir())) == 6  # three checkpoints, three weights
 
 
 def test_a_damaged_checkpoint_is_refused(tmp_path: Path) -> None:
@@ -115,7 +119,7 @@ def test_a_damaged_checkpoint_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="is damaged: sha256 .* expected, .* found"):
         folder.load_checkpoint("best")
     file.unlink()
-    with pytest.raises(CheckpointError, match="is missing; .*best.json names it"):
+    with pytest.raises(CheckpointError, match="is missing; .*manifest.json names it"):
         folder.load_checkpoint("best")
     with pytest.raises(CheckpointError, match="last.json is missing"):
         folder.load_checkpoint("last")
@@ -152,32 +156,27 @@ def test_a_checkpoint_is_read_while_it_is_written(
 def test_weights_that_are_replaced_after_the_manifest_was_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder, read = RunFolder(tmp_path), checkpoints.manifest
+    folder, read = RunFolder(tmp_path), checkpoints.said
     folder.save_checkpoint(("last",), WEIGHTS, {"epoch": 1})
 
     def slowly(run: Path, tag: str) -> dict[str, Any]:
         said = read(run, tag)
-        monkeypatch.setattr(checkpoints, "manifest", read)
-        folder.save_checkpoint(("last",), {k: v + 1 for k, v in WEIGHTS.items()}, {"epoch": 2})
+        monkeypatch.setattr(checkpoints, "said", read)
+        for epoch in (2, 3):  # twice: the checkpoint before the last keeps its weights
+            saved = {k: v + epoch for k, v in WEIGHTS.items()}
+            folder.save_checkpoint(("last",), saved, {"epoch": epoch})
         return said
 
-    monkeypatch.setattr(checkpoints, "manifest", slowly)
+    monkeypatch.setattr(checkpoints, "said", slowly)
     found = folder.load_checkpoint("last")
-    assert found.state == {"epoch": 2}
-    assert torch.equal(found.tensors["a"], WEIGHTS["a"] + 1)
-    (file,) = (tmp_path / "checkpoints").glob("*.safetensors")
-    assert found.digest == hashlib.sha256(file.read_bytes()).hexdigest()
-
-
-def test_a_newer_format_is_refused(tmp_path: Path) -> None:
-    folder = RunFolder(tmp_path)
-    folder.write_json("checkpoints/best", {"format": 2})
-    with pytest.raises(CheckpointError, match="has format 2; this version reads 1"):
-        folder.load_checkpoint("best")
+    assert found.state == {"epoch": 3}
+    assert torch.equal(found.tensors["a"], WEIGHTS["a"] + 3)
+    raw = (tmp_path / "checkpoints" / f"weights-{found.digest[:12]}.safetensors").read_bytes()
+    assert found.digest == hashlib.sha256(raw).hexdigest()
 
 
 def test_json_that_is_none_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "data.json").write_text("{")
+    sealed(RunFolder(tmp_path), "data.json", "{")
     with pytest.raises(CheckpointError, match=r"data.json is not JSON"):
         RunFolder(tmp_path).read_json("data")
 
@@ -186,12 +185,13 @@ def test_metrics_are_read_back_as_numbers(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     rows = [ROW, ROW | {"epoch": 2.0, "validation_loss": 0.25}]
     for row in rows:
-        folder.append_metrics(row)
+        folder.save_checkpoint(("last",), WEIGHTS, {}, row=row)
     assert folder.metrics() == rows
     assert folder.metrics_csv.read_text().splitlines()[0] == ",".join(ROW)
-    with folder.metrics_csv.open("a") as file:
-        file.write("3")
-    assert folder.metrics() == rows
+    folder.keep_metrics(1)
+    assert folder.metrics() == rows[:1]
+    folder.keep_metrics(0)
+    assert folder.metrics() == []
     assert RunFolder(tmp_path / "none").metrics() == []
 
 
@@ -206,19 +206,22 @@ def test_a_row_on_a_full_disk_is_a_resource_error_and_the_rows_before_stand(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = RunFolder(tmp_path)
-    folder.append_metrics(ROW)
+    folder.save_checkpoint(("last",), WEIGHTS, {"epoch": 1}, row=ROW)
+    there = sorted(p.name for p in tmp_path.rglob("*"))
 
     def full(_: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    said = r"cannot write .*metrics\.csv: No space left on device"
+    said = r"cannot write .*manifest\.json: No space left on device"
+    more = {k: v + 1 for k, v in WEIGHTS.items()}
     with pytest.raises(ResourceError, match=said):
-        folder.append_metrics(ROW | {"epoch": 2.0})
-    with pytest.raises(ResourceError, match=r"cannot write .*test_reads\.jsonl: No space left"):
+        folder.save_checkpoint(("last",), more, {"epoch": 2}, row=ROW | {"epoch": 2.0})
+    with pytest.raises(ResourceError, match=said):
         folder.count_test_read("evaluate")
     assert folder.metrics() == [ROW]
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["evaluation", "metrics.csv"]
+    assert folder.load_checkpoint("last").state == {"epoch": 1}
+    assert sorted(p.name for p in tmp_path.rglob("*")) == there
 
 
 def test_reads_at_once_are_all_counted(tmp_path: Path) -> None:
@@ -234,29 +237,24 @@ def test_reads_at_once_are_all_counted(tmp_path: Path) -> None:
     assert len(folder.test_reads()) == 40
 
 
-def test_one_of_several_trainers_gets_an_empty_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    seen = threading.Barrier(4)
-    look = Path.iterdir
-
-    def slowly(path: Path):
-        found = list(look(path))
-        seen.wait(timeout=10)  # everyone has looked, and found nothing
-        return iter(found)
-
-    monkeypatch.setattr(Path, "iterdir", slowly)
+def test_one_of_several_trainers_gets_an_empty_folder(tmp_path: Path) -> None:
+    start, done = threading.Barrier(4), threading.Barrier(4)
 
     def make(_: int) -> str:
+        start.wait()
         try:
-            return RunFolder.create("x", tmp_path).name
-        except UsageError as error:
+            with RunFolder.made("x", tmp_path) as folder:
+                done.wait(timeout=10)  # the others have been refused while it was held
+                return folder.name
+        except (UsageError, CheckpointError) as error:
+            done.wait(timeout=10)
             return str(error)
 
     with ThreadPoolExecutor(4) as pool:
         said = list(pool.map(make, range(4)))
-    assert sorted(said).count(tmp_path.name) == 1
-    assert sum("is not empty; name a new or empty folder" in s for s in said) == 3
+    assert said.count(tmp_path.name) == 1
+    refused = ("is not empty; name a new or empty folder", f"by process {os.getpid()}; wait for")
+    assert sum(any(text in s for text in refused) for s in said) == 3
 
 
 @pytest.mark.parametrize("name", ["x" * 300, "a\0b", "x" * 5000])
@@ -264,7 +262,7 @@ def test_a_name_that_no_file_system_takes_is_no_run(name: str) -> None:
     with pytest.raises(UnknownName, match="unknown run '"):
         RunFolder.open(name)
     with pytest.raises(ResourceError, match="cannot make the run folder "):
-        RunFolder.create("x", name)
+        new_folder("x", name)
     with pytest.raises(ResourceError, match="cannot write "):
         write_atomic(Path(name), "")
 
@@ -288,7 +286,7 @@ def test_the_name_of_a_data_set_is_made_fit_for_a_folder(
     stem: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert RunFolder.create(stem).path == Path("runs") / name
+    assert new_folder(stem).path == Path("runs") / name
 
 
 def test_a_file_has_the_rights_that_the_umask_leaves(tmp_path: Path) -> None:
@@ -319,7 +317,7 @@ def test_where_runs_go_by_themselves_is_looked_at_too(
     (nobody / "here").mkdir()
     monkeypatch.chdir(nobody / "here")
     RunFolder.check(None)
-    assert RunFolder.create("x").path == Path("runs/x-001")
+    assert new_folder("x").path == Path("runs/x-001")
     RunFolder.check(None)
     (nobody / "here" / "runs").chmod(0o500)
     with pytest.raises(ResourceError, match="cannot make the run folder runs: runs cannot be writ"):
@@ -330,4 +328,4 @@ def test_a_run_folder_that_no_path_names_is_refused() -> None:
     with pytest.raises(UsageError, match="out must be the path of a new or empty folder, got ''"):
         RunFolder.check("")
     with pytest.raises(ResourceError, match="cannot make the run folder .*embedded null byte"):
-        RunFolder.create("x", "a\0b")
+        new_folder("x", "a\0b")

@@ -74,15 +74,15 @@ def killed(folder: Path, kills: int, epochs: int, chance: random.Random) -> None
                 time.sleep(chance.uniform(0.5, 6.0))  # while it starts, or while it trains
                 process.send_signal(signal.SIGKILL)
                 _, err = process.communicate()
-            if process.returncode == 0:
+            if process.returncode not in (0, -signal.SIGKILL):
+                sys.exit(f"left with {process.returncode}: {err}")
+            done += process.returncode != 0
+            counter(done, kills)
+            if (out / "report.html").exists():  # the last that is written
                 compare(out, folder / "whole")
                 rounds += 1
                 out = folder / f"run-{rounds}"
                 continue
-            if process.returncode != -signal.SIGKILL:
-                sys.exit(f"left with {process.returncode}: {err}")
-            done += 1
-            counter(done, kills)
             if not (out / "recipe.json").exists():
                 unborn += 1
                 continue
@@ -91,7 +91,6 @@ def killed(folder: Path, kills: int, epochs: int, chance: random.Random) -> None
                 sys.exit(f"{out} went back from epoch {before} to {last_epoch(out)}")
             gather(RunFolder(out))
             if chance.random() < 0.5:
-                manifest.write(out, {})  # what a start does first
                 refuse_strays(out)
         while last_epoch(out) < epochs:  # to its end
             subprocess.run(command("train", "--resume", str(out)), check=True, capture_output=True)
@@ -130,7 +129,8 @@ def compare(run: Path, whole: Path) -> None:
 
 
 def refuse_strays(run: Path) -> None:
-    """Stop where a run has files that its manifest does not name."""
+    """Stop where a run has files that its manifest does not name, after a start's first act."""
+    manifest.write(run, {})
     stray = {str(p.relative_to(run)) for p in run.rglob("*") if p.is_file()}
     stray -= {str(f.path.relative_to(run)) for f in RunFolder(run).verify()} | OURS
     if stray:

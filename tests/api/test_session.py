@@ -1,6 +1,7 @@
 """The verbs in a session of Python: what each returns and shows."""
 
 import os
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from PIL import Image
 from tests.api.arrays import noise
 
 import tinysight
-from tinysight import api, training
+from tinysight import api
 from tinysight.errors import (
     CheckpointError,
     Diverged,
@@ -22,6 +23,7 @@ from tinysight.errors import (
 from tinysight.machine import choose_device, threads
 from tinysight.models import Classifier
 from tinysight.recipe import Facts
+from tinysight.training import planning
 
 
 def test_every_verb_twice_in_a_session(folder: Path, small: dict[str, Any]) -> None:
@@ -47,7 +49,7 @@ def test_all_that_computes_keeps_to_the_processors_that_it_may_use(
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setattr(threads, "_allowed_processors", lambda: 1)
     seen: set[int] = set()
-    taken, whiten = Classifier.forward, training.adapt
+    taken, whiten = Classifier.forward, planning.adapt
 
     def watched(model: Classifier, images: torch.Tensor) -> torch.Tensor:
         seen.add(torch.get_num_threads())
@@ -58,7 +60,7 @@ def test_all_that_computes_keeps_to_the_processors_that_it_may_use(
         whiten(*words)
 
     monkeypatch.setattr(Classifier, "forward", watched)
-    monkeypatch.setattr(training, "adapt", watched_too)
+    monkeypatch.setattr(planning, "adapt", watched_too)
     run = tinysight.train(folder, **small)
     run.evaluate("test")
     run.predict([folder / "red" / "0.png"])
@@ -226,6 +228,46 @@ def test_a_gpu_answers_as_the_cpu_does(folder: Path, small: dict[str, Any]) -> N
     np.testing.assert_allclose(there, here, atol=1e-5)
     found = [run.predict(folder, device=d) for d in ("cuda", "cpu")]
     assert [p.top[0][0] for p in found[0]] == [p.top[0][0] for p in found[1]]
+
+
+def test_the_log_has_evaluations_and_what_goes_wrong_in_them(
+    folder: Path, small: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tinysight.train(folder, **small)
+    text = (run.path / "log.txt").read_text()
+    assert "INFO validation accuracy" in text
+
+    def broken(*_: object) -> None:
+        warnings.warn("of a library", stacklevel=1)
+        raise ZeroDivisionError("of ours")
+
+    monkeypatch.setattr("tinysight.api.run.write_report", broken)
+    monkeypatch.setattr("tinysight.evaluation.result.save", broken)
+    for call in (run.report, run.evaluate):
+        before = (run.path / "log.txt").read_text()
+        with warnings.catch_warnings(), pytest.raises(ZeroDivisionError) as error:
+            warnings.simplefilter("always")
+            call()
+        assert error.value.__notes__ == [f"the traceback is in {run.path / 'log.txt'}"]
+        added = (run.path / "log.txt").read_text().removeprefix(before)
+        assert "UserWarning: of a library" in added
+        assert "Traceback" in added
+
+
+def test_the_recipe_file_of_a_run_is_checked_and_another_is_not(
+    folder: Path, small: dict[str, Any]
+) -> None:
+    run = tinysight.train(folder, **small)
+    file = run.path / "recipe.json"
+    text = file.read_text()
+    assert tinysight.plan(folder, file, quiet=True).recipe == run.recipe
+    other = Path("mine", "recipe.json")
+    other.parent.mkdir()
+    other.write_text(text.replace('"seed": 0', '"seed": 7'))
+    assert tinysight.plan(folder, other, quiet=True).recipe.seed == 7
+    file.write_text(other.read_text())
+    with pytest.raises(CheckpointError, match=r"recipe\.json is damaged: sha256 .* expected"):
+        tinysight.plan(folder, file, quiet=True)
 
 
 def test_a_full_disk_after_the_training_says_that_it_is_saved(

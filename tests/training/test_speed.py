@@ -19,6 +19,7 @@ from tinysight.models.restore import restore
 from tinysight.progress import Progress
 from tinysight.recipe import Recipe
 from tinysight.training import plan, train
+from tinysight.training.tracing import tracing
 
 
 def test_bf16_trains_where_it_is_asked_for(
@@ -250,3 +251,9 @@ def test_a_training_that_ends_before_its_trace_says_so(
     assert there.exists() == bool(traced)
     assert ("no trace: the training ended before its step 12" in said) == (not traced)
     assert not traced or there.read_text().startswith("1 step after the first 11, with")
+
+    folder.write({"trace.txt": "of a training before this one"})
+    said.clear()
+    with tracing(folder, 100, torch.device("cpu"), said.append) as step_ended:
+        step_ended()
+    assert said == ["no trace: the training ended before its step 12"]

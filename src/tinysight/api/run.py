@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -25,6 +26,8 @@ from tinysight.reporting import notebook, write_report
 from tinysight.run import RunFolder
 
 __all__ = ["Run"]
+
+LOGGER = logging.getLogger("tinysight")
 
 
 @dataclass(eq=False)
@@ -89,14 +92,22 @@ class Run:
         if part is None:
             raise UsageError(f"{found.name} has no {split} split; evaluate on validation")
         check_views(tta, found)
-        model, weights = self._model("best", device)
-        if split == "test":
-            self.folder.count_test_read("evaluate")
-        with using(choose_threads()):
-            evaluation = result.evaluate(
-                model, part, found.classes, name=split, checkpoint="best", weights=weights, tta=tta
-            )
-        result.save(evaluation, part, self.folder)
+        with self.folder.logging(Progress().say):
+            model, weights = self._model("best", device)
+            if split == "test":
+                self.folder.count_test_read("evaluate")
+            with using(choose_threads()):
+                evaluation = result.evaluate(
+                    model,
+                    part,
+                    found.classes,
+                    name=split,
+                    checkpoint="best",
+                    weights=weights,
+                    tta=tta,
+                )
+            result.save(evaluation, part, self.folder)
+            LOGGER.info("%s", evaluation)
         return evaluation
 
     def predict(
@@ -114,7 +125,8 @@ class Run:
 
     def report(self) -> Path:
         """See `tinysight.report`."""
-        return write_report(self.folder)
+        with self.folder.logging(Progress().say):
+            return write_report(self.folder)
 
     def data(self, source: Any = None) -> DataSet:
         """Read the run's data set again and check that it is what the run was trained on.

@@ -62,12 +62,21 @@ def resolve(recipe: str | os.PathLike[str] | Recipe, facts: Facts) -> Recipe:
         return RECIPES[recipe](facts)
     path = Path(recipe)
     with suppress(UnknownName):
-        return RunFolder.open(path).recipe()
+        return RunFolder.open(_run_of(path)).recipe()
     try:
         named = isinstance(recipe, str) and path.suffix != ".json" and not path.is_file()
     except OSError:  # a name that no file system takes
         named = True
     return find(os.fspath(recipe))(facts) if named else Recipe.from_json(path)
+
+
+def _run_of(path: Path) -> Path:
+    """The run folder whose recipe.json this is, so that it is checked by its sum; else itself."""
+    try:
+        of_run = path.name == "recipe.json" and (path.parent / "manifest.json").is_file()
+    except OSError:
+        of_run = False
+    return path.parent if of_run else path
 
 
 def record(name: str) -> dict[str, str]:

@@ -38,7 +38,10 @@ def tracing(
     wait = max(0, min(WARM, steps - look - 1))
     warm = min(1, steps - look)
 
+    kept = False
+
     def keep(found: profile) -> None:
+        nonlocal kept
         order = f"self_{device.type}_time_total" if device.type == "cuda" else "self_cpu_time_total"
         table = found.key_averages().table(order, row_limit=ROWS, max_name_column_width=60)
         looked = found.step_num - wait - warm  # fewer where the training ended in between
@@ -56,11 +59,12 @@ def tracing(
             found.export_chrome_trace(str(raw))
             drawn = gzip.compress(raw.read_bytes(), mtime=0)
         folder.write({"trace.txt": f"{said}\n{table}\n", "trace.json.gz": drawn})
+        kept = True
 
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Profiler won't be using warmup")
         stages = schedule(wait=wait, warmup=warm, active=look, repeat=1)
     with profile(activities=kinds, schedule=stages, on_trace_ready=keep) as profiler:
         yield profiler.step
-    if not (folder.path / "trace.txt").exists():
+    if not kept:
         say(f"no trace: the training ended before its step {wait + warm + 1}")

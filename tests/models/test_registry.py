@@ -14,6 +14,9 @@ SHAPES = [(32, 32, 3), (28, 28, 1), (64, 64, 3), (8, 8, 1), (24, 40, 3)]
 TINY = {
     "linear": {},
     "mlp": {"hidden": [16, 8]},
+    "mobilenet": {"width": 0.25, "expansion": 2},
+    "p0": {"width": 8},
+    "p2": {"width": 16},
     "p3": {},
     "plain": {"width": 4, "batchnorm": True, "dropout": 0.2},
     "resnet": {"depth": 8, "width": 4},

@@ -10,9 +10,10 @@ from torch import Tensor, nn
 from tinysight.errors import ModelError, RecipeError, unknown
 from tinysight.models.describe import Description, Layer, describe
 from tinysight.models.layers import Classifier, Whiten
+from tinysight.models.mobile import mobilenet
 from tinysight.models.options import check
-from tinysight.models.plain import linear, mlp, p3, plain
-from tinysight.models.resnet import resnet, resnet9, resnet18
+from tinysight.models.plain import linear, mlp, p0, p3, plain
+from tinysight.models.resnet import p2, resnet, resnet9, resnet18
 from tinysight.models.speed import speednet
 from tinysight.recipe import Model
 
@@ -34,6 +35,9 @@ Builder = Callable[..., tuple[nn.Module, str]]
 MODELS: dict[str, Builder] = {
     "linear": linear,
     "mlp": mlp,
+    "mobilenet": mobilenet,
+    "p0": p0,
+    "p2": p2,
     "p3": p3,
     "plain": plain,
     "resnet": resnet,

@@ -1,22 +1,29 @@
-"""Networks without shortcuts: linear, perceptron, the plain 3-block network and P3.
+"""Networks without shortcuts: linear, perceptron, the plain 3-block network, P0 and P3.
 
 They flatten in torch's order, c h w. Keras flattens h w c, so a dense kernel that comes from there
 needs its rows permuted: row (y * w + x) * c + k there is column (k * h + y) * w + x here.
 
-Weights start as torch has it (uniform, +-1/sqrt(fan in)), in `p3` as Keras has it (Glorot uniform,
-zero biases).
+Weights start as torch has it (uniform, +-1/sqrt(fan in)), in `p0` and `p3` as Keras has it (Glorot
+uniform, zero biases), in `plain` as is asked for.
 """
 
 from __future__ import annotations
 
 from torch import nn
 
+from tinysight.models import keras
 from tinysight.models.layers import named
 from tinysight.models.options import Dropout, Hidden, Width
 
-__all__ = ["linear", "mlp", "p3", "plain"]
+__all__ = ["linear", "mlp", "p0", "p3", "plain"]
 
 BLOCKS = 3
+# Of each block of `p0` its convolutions (side, stride, channels in widths), and whether it pools.
+P0 = (
+    (((5, 1, 1),), True),
+    (((3, 1, 2), (3, 2, 2)), False),
+    (((3, 1, 4), (1, 1, 4)), True),
+)
 
 
 def linear(shape: tuple[int, int, int], classes: int) -> tuple[nn.Module, str]:
@@ -51,17 +58,66 @@ def plain(
     width: Width = 32,
     batchnorm: bool = False,
     dropout: Dropout = 0.0,
+    conventions: keras.Conventions = "torch",
 ) -> tuple[nn.Module, str]:
     """Return 3 blocks of `width`, twice and four times `width` channels, and one dense layer.
 
     A block is a 3x3 convolution, ReLU, batch norm if asked for, and a 2x2 maximum. This is the
-    base network of source project P1, and with dropout its robust one.
+    base network of source project P1, with dropout its robust one, with batch norm as well P4's.
     """
-    norms = [nn.BatchNorm2d(width * 2**i) for i in range(BLOCKS)] if batchnorm else None
+    norm = keras.batch_norm if conventions == "keras" else nn.BatchNorm2d
+    norms = [norm(width * 2**i) for i in range(BLOCKS)] if batchnorm else None
     parts, features, note = _blocks(shape, width, norms)
     if dropout:
         parts["dropout"] = nn.Dropout(dropout)
-    return named(**parts, head=nn.Linear(features, classes)), note
+    net = named(**parts, head=nn.Linear(features, classes))
+    if conventions == "keras":
+        keras.start(net)
+    return net, note
+
+
+def p0(
+    shape: tuple[int, int, int], classes: int, *, width: Width = 64, dropout: Dropout = 0.5
+) -> tuple[nn.Module, str]:
+    """Return our network for source project P0, which names its layers and leaves their sizes open.
+
+    Filters of three sizes and two strides, in the conventions of Keras:
+
+    1. 5x5, `width` channels; 2x2 maximum;
+    2. 3x3, twice `width`; 3x3 with stride 2, twice `width`;
+    3. 3x3, four times `width`; 1x1, four times `width`; 2x2 maximum;
+
+    each convolution followed by batch norm and ReLU, each block by half the `dropout`; then a dense
+    layer of eight times `width` with batch norm, ReLU and the whole `dropout`, and the last one.
+    """
+    size, inside = shape[:2], shape[2]
+    parts: dict[str, nn.Module] = {}
+    for number, (layers, pooled) in enumerate(P0, start=1):
+        block: dict[str, nn.Module] = {}
+        for place, (side, stride, factor) in enumerate(layers, start=1):
+            conv, size = keras.same_conv(size, inside, factor * width, side, stride)
+            inside = factor * width
+            block[f"layer{place}"] = named(conv=conv, norm=keras.batch_norm(inside), relu=nn.ReLU())
+        if pooled and min(size) >= 2:
+            block["pool"] = nn.MaxPool2d(2)
+            size = size[0] // 2, size[1] // 2
+        if dropout:
+            block["dropout"] = nn.Dropout(dropout / 2)
+        parts[f"block{number}"] = named(**block)
+    h, w = size
+    features, hidden = h * w * inside, 8 * width
+    dense: dict[str, nn.Module] = {
+        "dense": nn.Linear(features, hidden),
+        "norm": nn.BatchNorm1d(hidden, eps=1e-3, momentum=0.01),
+        "relu": nn.ReLU(),
+    }
+    if dropout:
+        dense["dropout"] = nn.Dropout(dropout)
+    net = named(
+        **parts, flatten=nn.Flatten(), hidden=named(**dense), head=nn.Linear(hidden, classes)
+    )
+    keras.start(net)
+    return net, f"{shape[0]}x{shape[1]} to {h}x{w}; flattens {features:,} values"
 
 
 def p3(
@@ -72,7 +128,7 @@ def p3(
     1,455,626 parameters for 10 classes of 32x32x3 pictures, of which 896 are the running
     statistics of the batch norms, so that 1,454,730 are trained.
     """
-    norms = [nn.BatchNorm2d(64 * 2**i, eps=1e-3, momentum=0.01) for i in range(BLOCKS)]
+    norms = [keras.batch_norm(64 * 2**i) for i in range(BLOCKS)]
     parts, features, note = _blocks(shape, 64, norms)
     net = named(
         **parts,
@@ -80,11 +136,7 @@ def p3(
         hidden2=_dense(256, 128, dropout),
         head=nn.Linear(128, classes),
     )
-    for module in net.modules():
-        if isinstance(module, nn.Conv2d | nn.Linear):
-            nn.init.xavier_uniform_(module.weight)
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
+    keras.start(net)
     return net, note
 
 

@@ -1,4 +1,4 @@
-"""Residual networks for small pictures: ResNet-9, ResNet-18, the CIFAR ResNets."""
+"""Residual networks for small pictures: ResNet-9, ResNet-18, the CIFAR ResNets, P2's."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from pydantic import AfterValidator, Field
 from torch import nn
 
 from tinysight.models.layers import GlobalMax, Scale, basic_block, conv_norm_relu, named, residual
-from tinysight.models.options import ProjectedWidth, Width
+from tinysight.models.options import Dropout, ProjectedWidth, Width
 from tinysight.models.sizes import halvings, last
 
-__all__ = ["resnet", "resnet9", "resnet18"]
+__all__ = ["p2", "resnet", "resnet9", "resnet18"]
 
 
 def _depth(value: int) -> int:
@@ -23,6 +23,7 @@ def _depth(value: int) -> int:
 
 
 Depth = Annotated[int, Field(strict=True, le=1202), AfterValidator(_depth)]
+Blocks = Annotated[int, Field(strict=True, ge=1, le=32)]
 Factor = Annotated[float, Field(strict=True, gt=0, le=100, allow_inf_nan=False)]
 
 
@@ -82,6 +83,47 @@ def resnet18(
     return _he(shape, classes, [2, 2, 2, 2], width, shortcut="project")
 
 
+def p2(
+    shape: tuple[int, int, int],
+    classes: int,
+    *,
+    depth: Blocks = 1,
+    width: ProjectedWidth = 64,
+    dropout: Dropout = 0.3,
+) -> tuple[nn.Module, str]:
+    """Return our network for source project P2, which names its parts and leaves their sizes open.
+
+    A 3x3 convolution of `width` channels; three stages, each a 2x2 maximum and `depth` basic blocks
+    of twice the channels before, with shortcuts of option B; dropout, a dense layer of four times
+    `width` with ReLU, dropout, and the last one. Weights start as in `resnet18`.
+    """
+    steps, kept = halvings(shape, 3)
+    h, w = _ceil_halved(shape[:2], steps)
+    parts: dict[str, nn.Module] = {"stem": _stem(shape[2], width, steps)}
+    inside = width
+    for number, pool in enumerate(last(kept, 3), start=1):
+        stage: dict[str, nn.Module] = {}
+        if pool:
+            stage["pool"] = nn.MaxPool2d(2)
+            h, w = h // 2, w // 2
+        outside = width * 2**number
+        for block in range(1, depth + 1):
+            stage[f"block{block}"] = basic_block(inside, outside, shortcut="project")
+            inside = outside
+        parts[f"stage{number}"] = named(**stage)
+    features, hidden = h * w * inside, 4 * width
+    dense: dict[str, nn.Module] = {"dense": nn.Linear(features, hidden), "relu": nn.ReLU()}
+    if dropout:
+        parts["dropout"] = nn.Dropout(dropout)
+        dense["dropout"] = nn.Dropout(dropout)
+    net = named(
+        **parts, flatten=nn.Flatten(), hidden=named(**dense), head=nn.Linear(hidden, classes)
+    )
+    _start(net)
+    counted = f"{_counted(kept, 3)} poolings, to {h}x{w}"
+    return net, f"{_said(shape, steps)}; {counted}; flattens {features:,} values"
+
+
 def _he(
     shape: tuple[int, int, int],
     classes: int,
@@ -119,11 +161,15 @@ def _he(
         flatten=nn.Flatten(),
         head=nn.Linear(inside, classes),
     )
+    _start(net)
+    counted = _counted(kept, len(blocks) - 1)
+    return net, f"{_said(shape, steps)}; stages at {', '.join(sizes)} ({counted} halvings)"
+
+
+def _start(net: nn.Module) -> None:
     for module in net.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-    counted = _counted(kept, len(blocks) - 1)
-    return net, f"{_said(shape, steps)}; stages at {', '.join(sizes)} ({counted} halvings)"
 
 
 def _stem(inside: int, width: int, steps: int) -> nn.Sequential:

@@ -4,10 +4,10 @@
 
 A training in a process of its own is killed with SIGKILL at random moments, from its start on, and
 gone on with each time: after every kill the run must be readable, no further behind than a save
-interval, and after the next start without a stray file; at its end its weights are those of one
-that was not killed. Then single bits are flipped, and files cut short, over all files of a run:
-each must be found by `verify`, and refused by whatever loads the file, in one line that names file,
-expected and found digest. The files that nothing loads, pictures and pages, are listed.
+interval, and after the next start without a stray file; at its end its tensors and rows are those
+of one that was not killed. Then single bits are flipped, and files cut short, over all files of a
+run: each must be found by `verify`, and refused by whatever loads the file, in one line that names
+file, expected and found digest. The files that nothing loads, pictures and pages, are listed.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def killed(folder: Path, kills: int, epochs: int, chance: random.Random) -> None
         compare(out, folder / "whole")
     print(
         f"{kills} kills ({unborn} before a run began), {rounds + 1} trainings to their end: each "
-        f"run readable, no stray file, at most {most_lost} epochs lost, weights equal"
+        f"run readable, no stray file, at most {most_lost} epochs lost, tensors and rows equal"
     )
 
 
@@ -122,10 +122,23 @@ def shown(err: str) -> int:
 
 def compare(run: Path, whole: Path) -> None:
     """Stop where a training that was killed did not end as the one that was not."""
-    a, b = (RunFolder(path).load_checkpoint("last").tensors for path in (run, whole))
-    if not all(torch.equal(a[k], b[k]) for k in b):
-        sys.exit(f"{run} has other weights than {whole}")
+    ended = [ending(RunFolder(path)) for path in (run, whole)]
+    (a, rows_a), (b, rows_b) = ended
+    if a.keys() != b.keys() or not all(torch.equal(a[k], b[k]) for k in b):
+        sys.exit(f"{run} has other tensors than {whole}")
+    if rows_a != rows_b:
+        sys.exit(f"{run} has other rows than {whole}")
     refuse_strays(run)
+
+
+def ending(run: RunFolder) -> tuple[dict[str, torch.Tensor], list[dict[str, float]]]:
+    """All tensors of a run's checkpoints, and its rows without their times."""
+    last, best = run.load_checkpoint("last"), run.load_checkpoint("best")
+    assert last.training is not None
+    parts = {"last": last.tensors, "best": best.tensors, "training": last.training.tensors}
+    tensors = {f"{part} {k}": v for part, found in parts.items() for k, v in found.items()}
+    times = {"seconds", "pictures_per_second"}
+    return tensors, [{k: v for k, v in row.items() if k not in times} for row in run.metrics()]
 
 
 def refuse_strays(run: Path) -> None:
@@ -143,7 +156,7 @@ def rotten(folder: Path, flips: int, cuts: int, chance: random.Random) -> None:
         "digits", "linear", out=folder / "rotten", epochs=3, evaluate_test=True, quiet=True
     ).folder
     files = [*sorted(f.path for f in run.verify()), run.path / "manifest.json"]
-    silent, refused = 0, dict.fromkeys(files, False)
+    silent, refused = 0, {path: list[bool]() for path in files}
     with Progress().counting("flips and cuts") as counter:
         for i in range(flips + cuts):
             path = chance.choice(files)
@@ -155,12 +168,13 @@ def rotten(folder: Path, flips: int, cuts: int, chance: random.Random) -> None:
                 path.write_bytes(changed)
             else:
                 path.write_bytes(raw[: chance.randrange(len(raw))])
-            by_verify, by_loads = verified(run, path), loaded(run, path)
-            silent += not by_verify or (refused[path] and not by_loads)
-            refused[path] |= by_loads
+            silent += not verified(run, path)
+            refused[path].append(loaded(run, path))
             path.write_bytes(raw)
             counter(i + 1, flips + cuts)
-    unread = sorted(str(path.relative_to(run.path)) for path in files if not refused[path])
+    # What loads a file refuses it every time, or nothing loads it.
+    silent += sum(not told for found in refused.values() if any(found) for told in found)
+    unread = sorted(str(p.relative_to(run.path)) for p in files if not any(refused[p]))
     print(f"{flips} flips and {cuts} cuts over {len(files)} files: {silent} silent")
     print(f"loaded by nothing, read by verify alone: {', '.join(unread)}")
     if silent:

@@ -7,10 +7,10 @@
     ├── DataError                 3    a data set that cannot be read or is not what it says
     │   └── PictureError          3    one picture that cannot be read
     ├── ModelError                4    a model that cannot be built, weights that do not fit
-    │   └── CheckpointError       4    a file of weights that is damaged, missing or not ours
+    │   └── CheckpointError       4    a run that is damaged, in use, or not what is asked for
     ├── ResourceError             5    disk, memory, device, port
     ├── Diverged                  6    a loss that is no longer finite
-    └── Interrupted         130, 143    stopped by SIGINT or SIGTERM, with everything saved
+    └── Interrupted   129, 130, 143    stopped by SIGHUP, SIGINT or SIGTERM, with everything saved
 
 A message is one line: what, where, what was expected, what was found, what to do next.
 """

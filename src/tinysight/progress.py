@@ -55,6 +55,14 @@ class Progress:
         logging.getLogger("tinysight").info(text)
         self.console.print(text, markup=False)
 
+    def warn(self, text: str) -> None:
+        """Print a line about what is damaged or lost, also where all else is quiet."""
+        quiet, self.console.quiet = self.console.quiet, False
+        try:
+            self.say(text)
+        finally:
+            self.console.quiet = quiet
+
     @contextmanager
     def training(
         self,

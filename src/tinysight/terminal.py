@@ -11,6 +11,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -69,7 +70,7 @@ def lacking(error: BaseException) -> str | None:
     kind = getattr(sys.modules.get("torch"), "OutOfMemoryError", ())
     if isinstance(error, (MemoryError, kind)) or any(text in str(error) for text in ALLOCATORS):
         first = next(iter(str(error).splitlines()), "") or "an allocation failed"
-        return f"out of memory: {first}; use a smaller batch_size"
+        return f"out of memory: {first}; close other programs, or train with a smaller batch_size"
     if isinstance(error, OSError):
         where = (
             f": {os.fsdecode(error.filename)}" if isinstance(error.filename, str | bytes) else ""
@@ -80,11 +81,11 @@ def lacking(error: BaseException) -> str | None:
 
 def logged(error: BaseException) -> str | None:
     """Return a line for a fault whose traceback is in a run's log; None where it is in none."""
-    notes = getattr(error, "__notes__", [])
-    if not notes:
+    log = getattr(error, "tinysight_log", None)
+    if log is None:
         return None
     first = next(iter(str(error).splitlines()), "")
-    return f"a fault of tinysight's own: {type(error).__name__}: {first}; {'; '.join(notes)}"
+    return f"a fault of tinysight's own: {type(error).__name__}: {first}; the traceback is in {log}"
 
 
 def take_any_text() -> None:
@@ -250,14 +251,15 @@ def recipe(name: str) -> None:
 
 def run_json(run: Run) -> None:
     """Print where a run is, and its accuracies with their intervals, as JSON."""
+    from tinysight.reporting.gathering import gather
+
     values: dict[str, Any] = {"run": str(run.path), "report": str(run.folder.report_html)}
+    evaluated = gather(run.folder).evaluated
     for split in ("validation", "test"):
-        path = run.folder.evaluation(split) / "metrics.json"
-        if path.exists():
-            found = json.loads(path.read_text())
-            values[split] = found["metrics"]["top1"]
-            if found["augmented"]:
-                values[f"{split}_augmented"] = found["augmented"]
+        if split in evaluated:
+            values[split] = asdict(evaluated[split].metrics.top1)
+            if augmented := evaluated[split].augmented:
+                values[f"{split}_augmented"] = augmented.to_dict()
     print(json.dumps(values, indent=2))
 
 
@@ -298,13 +300,15 @@ def _state(found: Status) -> str:
     return f"yes, {found.path}" if found.added else f"yes, {megabytes(found.size)}"
 
 
-def checked(found: Sequence[Checked], *, as_json: bool, right: str = "as published") -> None:
-    """Print what was found of each file; `right` where nothing is wrong."""
+def checked(found: Sequence[Checked], *, as_json: bool) -> None:
+    """Print what was found of each file."""
     if as_json:
         values = [{"path": str(f.path), "bytes": f.size, "problem": f.problem} for f in found]
         print(json.dumps(values, indent=2))
         return
-    rows = [(str(f.path), f"{f.size:,}" if f.size else "", f.problem or right) for f in found]
+    rows = [
+        (str(f.path), f"{f.size:,}" if f.size else "", f.problem or "as published") for f in found
+    ]
     table(["file", "bytes", "found"], rows)
 
 

@@ -22,24 +22,30 @@ def test_debug_shows_the_traceback(cli: Cli) -> None:
     assert said.code == 2
 
 
+LESS = "close other programs, or train with a smaller batch_size"
+
+
 @pytest.mark.parametrize(
     ("error", "text"),
     [
         (OSError(28, "No space left on device", "a/b"), "No space left on device: a/b"),
         (PermissionError(13, "Permission denied", b"c"), "Permission denied: c"),
         (OSError("odd"), "odd"),
-        (MemoryError(), "out of memory: an allocation failed; use a smaller batch_size"),
+        (
+            MemoryError(),
+            f"out of memory: an allocation failed; {LESS}",
+        ),
         (
             torch.OutOfMemoryError("CUDA out of memory.\nmore"),
-            "out of memory: CUDA out of memory.; use a smaller batch_size",
+            f"out of memory: CUDA out of memory.; {LESS}",
         ),
         (
             RuntimeError("DefaultCPUAllocator: not enough memory"),
-            "out of memory: DefaultCPUAllocator: not enough memory; use a smaller batch_size",
+            f"out of memory: DefaultCPUAllocator: not enough memory; {LESS}",
         ),
         (
             RuntimeError("can't allocate memory: you tried"),
-            "out of memory: can't allocate memory: you tried; use a smaller batch_size",
+            f"out of memory: can't allocate memory: you tried; {LESS}",
         ),
     ],
     ids=lambda v: v if isinstance(v, str) else type(v).__name__,

@@ -47,6 +47,96 @@ def test_the_data_and_the_recipe_may_be_named_again(cli: Cli, run: Path) -> None
     assert said.code == 0, said.err
 
 
+def test_a_recipe_that_is_named_brings_no_other_length(cli: Cli, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    assert cli("train", "digits", "--recipe", "linear", "epochs=1", "--out", run).code == 0
+    said = cli("train", "--resume", run, "--recipe", "linear")
+    assert (said.code, "has done 1 of 1 epochs and is complete" in said.err) == (2, True)
+
+
+def test_what_is_shown_of_a_run_is_of_its_weights(cli: Cli, run: Path) -> None:
+    """As JSON too: the evaluation on test is of the weights before."""
+    said = cli("train", "--resume", run, "epochs=3", "--json")
+    assert said.code == 0, said.err
+    assert set(json.loads(said.out)) == {"run", "report", "validation"}
+    file = run / "evaluation" / "validation" / "metrics.json"
+    file.write_text(file.read_text().replace("0", "1", 1))
+    said = cli("train", "--resume", run, "epochs=4", "--json")
+    assert said.code == 0  # it is evaluated anew
+    assert RunFolder(run).read_json("evaluation/validation/metrics")
+
+
+def test_a_dry_run_says_where_it_would_go_on_from(cli: Cli, run: Path) -> None:
+    step = RunFolder(run).state("last")["step"]
+    said = cli("train", "--resume", run, "epochs=3", "--dry-run")
+    assert (said.code, f"resumed from step {step}" in said.out) == (0, True)
+
+
+@pytest.mark.parametrize("name", ["metrics.csv", "model.json", "checkpoints/best.json"])
+@pytest.mark.parametrize("verb", ["report", "verify"])
+def test_a_file_that_is_gone_is_missed(name: str, verb: str, cli: Cli, run: Path) -> None:
+    (run / name).unlink()
+    said = cli(verb, run)
+    assert said.code == 4
+    assert f"{name} is missing; {run / 'manifest.json'} names it: restore" in said.err + said.out
+
+
+def test_damage_is_said_also_where_it_is_to_be_quiet(cli: Cli, run: Path) -> None:
+    assert cli("train", "--resume", run, "epochs=2").code == 0
+    (run / "checkpoints" / "last.json").write_text("{}")
+    said = cli("train", "--resume", run, "epochs=3", "--quiet")
+    assert said.code == 0
+    lines = said.err.splitlines()
+    assert len(lines) == 2
+    assert "last.json is damaged: sha256 " in lines[0]
+    assert lines[0].endswith("; going on from the checkpoint before it")
+    assert "is done again; it is kept until beaten" in lines[1]
+
+
+def test_a_folder_that_is_moved_meanwhile_is_missed(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, out = RunFolder.save_checkpoint, tmp_path / "run"
+
+    def moved(*words: object, **named: object) -> None:
+        out.rename(tmp_path / "moved")
+        real(*words, **named)  # pyright: ignore[reportArgumentType]
+
+    monkeypatch.setattr(RunFolder, "save_checkpoint", moved)
+    said = cli("train", "digits", "--recipe", "linear", "epochs=1", "--out", out)
+    assert said.code in (4, 5)
+    assert not out.exists()
+    monkeypatch.undo()
+    assert cli("train", "--resume", tmp_path / "moved").code == 0
+
+
+def test_where_the_data_lies_now_is_remembered(cli: Cli, spoilt: Path, tmp_path: Path) -> None:
+    (spoilt / "cat" / "bad.png").unlink()
+    out, there = tmp_path / "run", tmp_path / "elsewhere"
+    assert cli("train", spoilt, "epochs=1", "model=linear", "--out", out).code == 0
+    spoilt.rename(there)
+    said = cli("train", "--resume", out, "epochs=2")
+    assert (said.code, f"or tinysight train PATH --resume {out}" in said.err) == (3, True)
+    said = cli("train", there, "--resume", out, "epochs=2")
+    assert said.code == 0, said.err
+    assert cli("evaluate", out).code == 0
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("manifest.json", "manifest.json is a file of the run "),
+        ("checkpoints", "unknown run "),
+        ("broken", "recipe.json is missing: no whole run"),
+    ],
+)
+def test_what_is_no_run_folder_is_said(path: str, text: str, cli: Cli, run: Path) -> None:
+    (run / "broken").mkdir()
+    shutil.copy(run / "manifest.json", run / "broken")
+    said = cli("verify", run / path)
+    assert (said.code in (2, 4), text in said.err) == (True, True)
+
+
 @pytest.mark.parametrize(
     ("words", "texts"),
     [
@@ -76,8 +166,9 @@ def test_other_data_is_refused_with_the_differences(cli: Cli, run: Path, spoilt:
     (spoilt / "cat" / "bad.png").unlink()
     said = cli("train", spoilt, "--resume", run, "epochs=2")
     assert said.code == 4
-    assert "cannot be resumed as asked: the data differs in train; the data differs in" in said.err
-    assert "the data differs in the class names" in said.err
+    assert "cannot be resumed as asked: the data differs in train (" in said.err
+    assert re.search(r"[\d,]+ pictures then, \d+ now\); the data differs in validation", said.err)
+    assert "; the data differs in the class names (0, 1, 2 and 7 more then, bird, cat " in said.err
 
 
 def test_another_order_of_the_classes_is_refused(cli: Cli, spoilt: Path, tmp_path: Path) -> None:
@@ -195,13 +286,11 @@ def test_a_fault_in_a_training_is_one_line_and_a_traceback_in_the_log(
 def test_memory_that_is_short_leaves_what_was_saved(
     cli: Cli, run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = RunFolder(run).verify()
+    before = RunFolder(run).verify(), RunFolder(run).recipe()
     monkeypatch.setattr(training, "fit", lambda *_, **__: (_ for _ in ()).throw(MemoryError()))
     said = cli("train", "--resume", run, "epochs=3")
     assert said.code == 5
-    assert "out of memory: an allocation failed; use a smaller batch_size" in said.err
-    after = {f.path: f for f in RunFolder(run).verify()}
-    assert all(f.problem is None for f in after.values())
-    assert after.keys() == {f.path for f in before}
+    assert "out of memory: an allocation failed; close other programs, or train with" in said.err
+    assert (RunFolder(run).verify(), RunFolder(run).recipe()) == before
     monkeypatch.undo()
     assert api.resume(run, epochs=3, quiet=True).folder.state("last")["stopped"] == "completed"

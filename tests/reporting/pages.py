@@ -1,9 +1,9 @@
 """A report's page as its tests read it."""
 
-import shutil
 from html.parser import HTMLParser
 
 from tinysight.reporting import write_report
+from tinysight.run import manifest
 
 NAMES = "data curves fitting confusion classes pairs wrong right model recipe environment repeat"
 SECTIONS = NAMES.split()
@@ -49,9 +49,8 @@ def report(folder) -> Page:
 
 
 def remove(folder, *names: str) -> None:
+    """Take files, or folders of them, out of a run, as if they had never been written."""
     for name in names:
-        path = folder.path / name
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
+        drop = [n for n in manifest.names(folder.path) if n == name or n.startswith(f"{name}/")]
+        assert drop
+        manifest.write(folder.path, {}, drop=drop)

@@ -80,7 +80,7 @@ def test_a_diverged_training_says_where(run, undrawn, steps, text):
     folder.write_json("diverged", {"epoch": 13, "steps": steps, "learning_rate": 3.0})
     said = report(folder).text
     assert text in said
-    assert "12 of 20 epochs were completed. The checkpoints hold the epochs before." in said
+    assert "12 of 20 epochs were completed. The checkpoints hold what was before." in said
     assert "It is still running" not in said
     assert text in notebook.summary(folder)
     assert text in notebook.html(folder)

@@ -72,7 +72,7 @@ def test_the_step_at_which_the_loss_broke_is_recorded(
         fit(model, *words, **named)
 
     monkeypatch.setattr(training, "fit", noticed)
-    with pytest.raises(Diverged, match=r"at step 13 \(epoch 3\), .* hold the epochs before"):
+    with pytest.raises(Diverged, match=r"at step 13 \(epoch 3\), .* hold what was before"):
         run(toy, small.override("epochs", 9), tmp_path / "run", progress)
     folder = RunFolder(tmp_path / "run")
     said = folder.read_json("diverged")

@@ -14,7 +14,7 @@ from tinysight.models.restore import restore
 from tinysight.progress import Progress
 from tinysight.recipe import Recipe
 from tinysight.reporting.gathering import gather
-from tinysight.training import loop, plan, train
+from tinysight.training import loop, pictures, plan, train
 
 COLUMNS = [
     "epoch",
@@ -86,8 +86,8 @@ def test_timing_an_evaluation_leaves_the_training_as_it_is(
         timed.append(seconds(*words))
         return timed[-1]
 
-    seconds = loop._seconds
-    monkeypatch.setattr(loop, "_seconds", noticed)
+    seconds = pictures.seconds_of
+    monkeypatch.setattr(loop, "seconds_of", noticed)
     assert same(first, weights(run(toy, recipe, tmp_path / "b")))
     assert len(timed) == 1
     assert timed[0] > 0

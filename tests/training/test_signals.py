@@ -20,12 +20,19 @@ def heard() -> Iterator[None]:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_the_first_signal_asks(number: signal.Signals, heard: None) -> None:
     before = signal.getsignal(number)
-    with StopRequest() as stop:
+    with pytest.raises(ValueError, match="the answer"), StopRequest() as stop:
         assert stop.signal is None
         os.kill(os.getpid(), number)
         assert stop.signal == number
         assert signal.getsignal(number) == before
+        raise ValueError("the answer")
     assert signal.getsignal(number) == before
+
+
+def test_one_that_nobody_answered_acts_on_leaving() -> None:
+    with pytest.raises(KeyboardInterrupt), StopRequest() as stop:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert stop.signal == signal.SIGINT
 
 
 def test_the_second_sigint_insists() -> None:

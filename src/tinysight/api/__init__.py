@@ -220,7 +220,7 @@ def carry_out_and_report(
         with suppress(TinysightError):
             write_report(RunFolder(error.run))
         raise
-    run = Run(folder, ready.data)
+    run = Run(folder, ready.data, progress)
     try:
         asked = {"validation": not ready.recipe.final, "test": evaluate_test}
         for split in (name for name, wanted in asked.items() if wanted):

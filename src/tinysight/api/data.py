@@ -11,6 +11,7 @@ from tinysight import data as datasets
 from tinysight.data.dataset import DataSet
 from tinysight.data.published import PUBLISHED, named, store
 from tinysight.errors import DataError, UnknownName, UsageError, unknown
+from tinysight.pictures.formats import printable
 from tinysight.progress import Progress, megabytes
 from tinysight.recipe import Data, Recipe
 from tinysight.run import RunFolder
@@ -137,8 +138,18 @@ def reload(folder: RunFolder, settings: Data, source: Any) -> DataSet:
     return data
 
 
-def found_again(folder: RunFolder, settings: Data, source: Any, *, quiet: bool = False) -> DataSet:
+def found_again(
+    folder: RunFolder,
+    settings: Data,
+    source: Any,
+    *,
+    given: tuple[str, str] = ("evaluate(run, data=...)", "data=PATH, or --data PATH"),
+    quiet: bool = False,
+) -> DataSet:
     """Return the data set of a run from where it was, or from `source`, whatever it is now.
+
+    Args:
+        given: how one that was in memory is given again, and one that has moved.
 
     Raises:
         DataError: it is not there.
@@ -148,7 +159,7 @@ def found_again(folder: RunFolder, settings: Data, source: Any, *, quiet: bool =
     if origin is None:
         raise DataError(
             f"the data of {folder.path} was in memory when it was trained; give it again: "
-            "evaluate(run, data=...)"
+            f"{given[0]}"
         )
     if isinstance(origin, DataSet):
         return origin
@@ -157,19 +168,32 @@ def found_again(folder: RunFolder, settings: Data, source: Any, *, quiet: bool =
             return datasets.load(origin, settings, progress=counter, **said.get("options", {}))
     except UnknownName:
         raise DataError(
-            f"the data of {folder.path} is not at {origin}; say where it is now: data=PATH, or "
-            "--data PATH"
+            f"the data of {folder.path} is not at {origin}; say where it is now: {given[1]}"
         ) from None
 
 
 def unlike(data: DataSet, said: Mapping[str, Any]) -> list[str]:
     """Return in what a data set differs from the one of which data.json says so."""
-    splits = {k: data.split(k) for k, v in said["splits"].items() if v}
-    changed = [k for k, v in splits.items() if v is None or v.digest != said["splits"][k]["digest"]]
+    changed = []
+    for name, before in said["splits"].items():
+        now = data.split(name)
+        if before and (now is None or now.digest != before["digest"]):
+            count = len(now) if now else 0
+            others = f"not the same {count:,}" if count == before["n"] else f"{count:,} now"
+            changed.append(f"{name} ({before['n']:,} pictures then, {others})")
     if list(data.classes) != said["classes"]:
-        same = sorted(data.classes) == sorted(said["classes"])
-        changed.append("the order of the classes" if same else "the class names")
+        if sorted(data.classes) == sorted(said["classes"]):
+            changed.append("the order of the classes")
+        else:
+            gone = [name for name in said["classes"] if name not in data.classes]
+            new = [name for name in data.classes if name not in said["classes"]]
+            changed.append(f"the class names ({_named(gone)} then, {_named(new)} now)")
     return changed
+
+
+def _named(names: list[str]) -> str:
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return printable(", ".join(names[:3]), 100) + more or "none"
 
 
 def _other_than(name: str, progress: Progress) -> Callable[[Path], str | None]:

@@ -19,6 +19,7 @@ from tinysight.training import plan as make_plan
 
 __all__ = ["plan_to_resume"]
 
+GIVEN = ("resume(run, data=...)", "resume(run, data=PATH), or tinysight train PATH --resume RUN")
 MAY_CHANGE = ("epochs",)  # of a recipe; what is no part of one may change too
 
 
@@ -43,6 +44,8 @@ def plan_to_resume(
         UsageError: the run diverged.
     """
     choose_compilation(compilation, choose_device(device), steps=0)
+    with folder.training():  # another's is refused before the data is read
+        pass
     if folder.has_json("diverged"):
         raise UsageError(
             f"{folder.path} diverged, and would again; train anew with a lower optim.lr, or with "
@@ -51,10 +54,11 @@ def plan_to_resume(
     own = folder.recipe()
     asked = own.override_all(overrides)
     _refuse(folder, _differences(own, asked))
-    again = found_again(folder, own.data, data, quiet=quiet)
+    given = (GIVEN[0], GIVEN[1].replace("RUN", str(folder.path)))
+    again = found_again(folder, own.data, data, given=given, quiet=quiet)
     if recipe is not None:
         # What is asked of the data was compared above; the recipe may depend on the data.
-        asked = fitted(recipe, again, overrides)
+        asked = fitted(recipe, again, {"epochs": own.epochs, **overrides})
     _refuse(folder, [*_differences(own, asked), *_other_data(again, folder)])
     # The weights of `init` were taken when the training began.
     ready = make_plan(

@@ -39,6 +39,7 @@ class Run:
 
     folder: RunFolder
     _data: DataSet | None = field(default=None, repr=False)
+    _progress: Progress = field(default_factory=Progress, repr=False)
 
     @property
     def path(self) -> Path:
@@ -92,7 +93,7 @@ class Run:
         if part is None:
             raise UsageError(f"{found.name} has no {split} split; evaluate on validation")
         check_views(tta, found)
-        with self.folder.logging(Progress().say):
+        with self.folder.logging(self._progress.say):
             model, weights = self._model("best", device)
             if split == "test":
                 self.folder.count_test_read("evaluate")
@@ -125,7 +126,7 @@ class Run:
 
     def report(self) -> Path:
         """See `tinysight.report`."""
-        with self.folder.logging(Progress().say):
+        with self.folder.logging(self._progress.say):
             return write_report(self.folder)
 
     def data(self, source: Any = None) -> DataSet:

@@ -132,6 +132,8 @@ def train(
             print(json.dumps(ready.table.to_dict(), indent=2))
         else:
             terminal.say(ready)
+            if resumed is not None and resumed.has_json("checkpoints/last"):
+                terminal.say(f"resumed from step {resumed.state('last')['step']:,}")
             terminal.layers(ready.table)
         return
     run = api.carry_out_and_report(
@@ -214,9 +216,16 @@ def verify(run: RunName, as_json: Json = False) -> None:
     from tinysight import api
 
     found = api.verify(run)
-    terminal.checked(found, as_json=as_json, right="as written")
-    if bad := sum(f.problem is not None for f in found):
-        raise CheckpointError(f"{bad} of {len(found)} files are not what was written")
+    wrong = [f for f in found if f.problem]
+    if as_json:
+        terminal.checked(found, as_json=True)
+    else:
+        for file in wrong:
+            terminal.say(f"{file.path} {file.problem}")
+        if not wrong:
+            terminal.say(f"all {len(found)} files are as written")
+    if wrong:
+        raise CheckpointError(f"{len(wrong)} of {len(found)} files are not what was written")
 
 
 @app.command()

@@ -92,7 +92,7 @@ def _check_finite(saved: Mapping[str, Tensor], checkpoint: str, folder: RunFolde
 
 
 def differences(ours: Mapping[str, Tensor], saved: Mapping[str, Tensor]) -> list[str]:
-    """Return how two sets of weights differ in names and shapes, ten of each kind at most."""
+    """Return how two sets of weights differ: names, shapes, types; ten of each kind at most."""
     missing = [k for k in ours if k not in saved]
     extra = [k for k in saved if k not in ours]
     wrong = [
@@ -100,7 +100,17 @@ def differences(ours: Mapping[str, Tensor], saved: Mapping[str, Tensor]) -> list
         for k in ours
         if k in saved and saved[k].shape != ours[k].shape
     ]
-    kinds = {"missing": missing, "extra": extra, "of another shape": wrong}
+    other = [
+        f"{k} {saved[k].dtype} for {ours[k].dtype}"
+        for k in ours
+        if k in saved and saved[k].dtype != ours[k].dtype
+    ]
+    kinds = {
+        "missing": missing,
+        "extra": extra,
+        "of another shape": wrong,
+        "of another type": other,
+    }
     return [f"{kind}: {_some(found)}" for kind, found in kinds.items() if found]
 
 

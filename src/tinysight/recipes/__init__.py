@@ -73,7 +73,8 @@ def resolve(recipe: str | os.PathLike[str] | Recipe, facts: Facts) -> Recipe:
 def _run_of(path: Path) -> Path:
     """The run folder whose recipe.json this is, so that it is checked by its sum; else itself."""
     try:
-        of_run = path.name == "recipe.json" and (path.parent / "manifest.json").is_file()
+        beside = (path.parent / name for name in ("manifest.json", "data.json"))
+        of_run = path.name == "recipe.json" and all(p.is_file() for p in beside)
     except OSError:
         of_run = False
     return path.parent if of_run else path

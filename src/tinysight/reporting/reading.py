@@ -72,7 +72,7 @@ def _ended(run: Gathered) -> str:
     if run.diverged:
         first, last = run.diverged["steps"]
         kept = (
-            "The checkpoints hold the epochs before."
+            "The checkpoints hold what was before."
             if run.last
             else "No epoch was complete, so there are no weights to evaluate or to predict with."
         )

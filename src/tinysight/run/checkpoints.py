@@ -3,14 +3,14 @@
 `best` is what the recipe chose so far, `last` where the training stands, `before` what `last` was
 before: it is gone on from where `last` is damaged. Each is a small JSON file that names a file of
 weights and, but for `best`, one of the training's other tensors. They are changed as one, see
-`run.manifest`, so that at every moment each is complete: the old or the new.
+`run.manifest`, so that at every moment all are the old or all the new.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -81,23 +81,20 @@ def save(
     if training is not None:
         other = _add(files, "training", training.tensors)
         unfinished = chosen | {"training": other, "numbers": training.numbers}
-    there = {tag: found for tag in GOES_ON if (found := _whole(run, tag))}
+    there, damaged = {}, False
+    for tag in ("best", *GOES_ON):
+        try:
+            there |= {tag: said(run, tag)} if _has(run, tag) else {}
+        except CheckpointError:  # whoever reads it will be told; what it named is left alone
+            damaged = True
     if "last" in tags and "last" in there:
         there["before"] = there["last"]
         files[_name("before")] = _json(there["before"])
-    for tag in sorted(tags):  # `last` after `best`
+    for tag in tags:
         there[tag] = unfinished if tag == "last" else chosen
         files[_name(tag)] = _json(there[tag])
-    if "best" not in tags and (best := _whole(run, "best")):
-        there["best"] = best
-    used = {
-        f"{FOLDER}/{found[key]}"
-        for found in there.values()
-        for key in ("weights", "training")
-        if key in found
-    }
-    drop = [n for n in manifest.names(run) if n.endswith(".safetensors") and n not in used]
-    manifest.write(run, files, drop)
+    unused = [] if damaged else _unused(run, there.values())
+    manifest.write(run, files, [name for name in unused if name not in files])
 
 
 def load(run: Path, tag: str) -> Checkpoint:
@@ -120,29 +117,38 @@ def load(run: Path, tag: str) -> Checkpoint:
 def newest(run: Path, say: Callable[[str], object]) -> Checkpoint | None:
     """Return what a training goes on from: `last`, or the one before where that is damaged.
 
-    None where nothing was saved yet.
+    None where nothing was saved yet. What is damaged is given up for good: `last` is then the one
+    before, and a damaged `best` is none.
 
     Args:
         say: is told of what is damaged.
 
     Raises:
         CheckpointError: none of them is complete.
+        ResourceError: the run cannot be written.
     """
-    wrong: CheckpointError | None = None
-    for tag in GOES_ON:
-        if not is_there(run / _name(tag)) and _name(tag) not in manifest.names(run):
+    wrong: dict[str, CheckpointError] = {}
+    found: Checkpoint | None = None
+    for tag in ("best", *GOES_ON):
+        if found or not _has(run, tag):
             continue
         try:
-            found = load(run, tag)
+            loaded = load(run, tag)
         except CheckpointError as error:
-            wrong = wrong or error
-            continue
-        if wrong:
-            say(f"{wrong}; going on from the checkpoint before it")
-        return found
+            wrong[tag] = error
+        else:
+            found = loaded if tag in GOES_ON else None
+    if found is None and GOES_ON[0] in wrong:
+        raise CheckpointError(
+            f"{wrong[GOES_ON[0]]}; no checkpoint is whole: train anew with --recipe {run}"
+        )
+    if "best" in wrong:
+        say(f"{wrong['best']}; it is given up")
+    if "last" in wrong:
+        say(f"{wrong['last']}; going on from the checkpoint before it")
     if wrong:
-        raise wrong
-    return None
+        _give_up(run, wrong)
+    return found
 
 
 def said(run: Path, tag: str) -> dict[str, Any]:
@@ -160,14 +166,29 @@ def said(run: Path, tag: str) -> dict[str, Any]:
     return manifest.read_json(run, _name(tag), forms.Checkpoint)
 
 
-def _whole(run: Path, tag: str) -> dict[str, Any] | None:
-    """What a checkpoint says of itself; None where there is none that can be read."""
-    if _name(tag) not in manifest.names(run):
-        return None
-    try:
-        return said(run, tag)
-    except CheckpointError:
-        return None
+def _has(run: Path, tag: str) -> bool:
+    """Say whether the run has a checkpoint of this name, damaged or not.
+
+    Raises:
+        CheckpointError: the manifest is damaged.
+    """
+    return manifest.has(run, _name(tag))
+
+
+def _give_up(run: Path, tags: Collection[str]) -> None:
+    """Let go of damaged checkpoints; in the place of `last` comes the one before."""
+    files = {_name("last"): manifest.read(run, _name("before"))} if "last" in tags else {}
+    kept = [said(run, tag) for tag in ("best", "before") if tag not in tags and _has(run, tag)]
+    if "last" not in tags:
+        kept.append(said(run, "last"))
+    unused = _unused(run, kept)
+    manifest.write(run, files, [*(_name(t) for t in tags if t != "last"), *unused])
+
+
+def _unused(run: Path, kept: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The files of tensors that none of these checkpoints names."""
+    used = {f"{FOLDER}/{found[k]}" for found in kept for k in ("weights", "training") if k in found}
+    return [n for n in manifest.names(run) if n.endswith(".safetensors") and n not in used]
 
 
 def _add(files: dict[str, bytes], kind: str, tensors: Mapping[str, Tensor]) -> str:

@@ -9,47 +9,69 @@ from pathlib import Path
 
 from tinysight.errors import ResourceError
 
-__all__ = ["UNFINISHED", "is_there", "sweep", "why", "write_atomic"]
+__all__ = ["is_there", "make_folder", "put", "sync", "why", "write_atomic"]
 
 WINDOWS = os.name == "nt"
-UNFINISHED = ".*.tmp"  # what a write has at hand; a killed one leaves it behind
 
 
 def write_atomic(path: Path, content: bytes | str) -> None:
     """Write a file so that a reader sees the old content or the new, never a part.
 
     Raises:
-        ResourceError: the disk or the folder does not take it; the old content stands.
+        ResourceError: the disk or the folder does not take it.
     """
     raw = content.encode() if isinstance(content, str) else content
     temporary = path.parent / f".{path.name[:40]}.{secrets.token_hex(4)}.tmp"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("xb") as file:
-            file.write(raw)
-            file.flush()
-            os.fsync(file.fileno())
+        put(temporary, raw)
         temporary.replace(path)
-        if not WINDOWS:  # where a folder cannot be opened
-            folder = os.open(path.parent, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
-    except (OSError, ValueError) as error:  # ValueError: a path with a zero byte
+        sync(path.parent)
+    except BaseException as error:
         with contextlib.suppress(OSError, ValueError):
-            temporary.unlink()
-        raise ResourceError(f"cannot write {path}: {why(error)}") from None
-    except BaseException:
-        temporary.unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError | ValueError):  # ValueError: a path with a zero byte
+            raise ResourceError(f"cannot write {path}: {why(error)}") from None
         raise
 
 
-def sweep(folder: Path) -> None:
-    """Remove what killed writes left in a folder and below, where no write is under way."""
-    for path in folder.rglob(UNFINISHED):
-        with contextlib.suppress(OSError):
-            path.unlink()
+def put(path: Path, raw: bytes) -> None:
+    """Write a file through to the disk, in a folder that is made where there is none.
+
+    Raises:
+        OSError, ValueError: it cannot be; a part may stand.
+    """
+    make_folder(path.parent)
+    with path.open("wb") as file:
+        file.write(raw)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it that are missing, through to the disk.
+
+    Raises:
+        OSError, ValueError: it cannot be made.
+    """
+    missing = [p for p in (folder, *folder.parents) if not p.exists()]
+    for path in reversed(missing):
+        path.mkdir(exist_ok=True)
+        sync(path.parent)
+
+
+def sync(folder: Path) -> None:
+    """Bring the names in a folder through to the disk.
+
+    Raises:
+        OSError: it cannot be.
+    """
+    if WINDOWS:  # where a folder cannot be opened
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def why(error: OSError | ValueError) -> str:

@@ -15,7 +15,6 @@ from tinysight.errors import CheckpointError, RecipeError, unknown
 from tinysight.recipe import Recipe
 from tinysight.run import checkpoints, forms, making, manifest, metrics, reads
 from tinysight.run.checkpoints import Checkpoint, Unfinished
-from tinysight.run.files import is_there
 from tinysight.run.lock import only_trainer
 from tinysight.run.log import logging_to
 from tinysight.run.manifest import Checked
@@ -68,8 +67,10 @@ class RunFolder:
             try:
                 if (path / "recipe.json").is_file():
                     return cls(path)
-                if (path / "data.json").is_file():
+                if (path / "manifest.json").is_file() or (path / "data.json").is_file():
                     raise CheckpointError(f"{path / 'recipe.json'} is missing: no whole run")
+                if path.is_file() and (path.parent / "manifest.json").is_file():
+                    raise CheckpointError(f"{path} is a file of the run {path.parent}; give that")
             except PermissionError:
                 raise CheckpointError(f"{path} cannot be read: Permission denied") from None
             except OSError:  # a name that no file system takes
@@ -112,7 +113,7 @@ class RunFolder:
         """Write several files, given by their paths below the folder, as one change.
 
         Raises:
-            ResourceError: they cannot be written; each is as it was or as it was to be.
+            ResourceError: they cannot be written; all are as they were, or all as they were to be.
         """
         raw = {k: v.encode() if isinstance(v, str) else v for k, v in files.items()}
         manifest.write(self.path, raw)
@@ -138,8 +139,12 @@ class RunFolder:
         self.write({f"{name}.json": json.dumps(value, indent=2, allow_nan=False) + "\n"})
 
     def has_json(self, name: str) -> bool:
-        """Say whether there is a `<name>.json`, readable or not."""
-        return is_there(self.path / f"{name}.json")
+        """Say whether the run has a `<name>.json`, whole or not.
+
+        Raises:
+            CheckpointError: the manifest is damaged.
+        """
+        return manifest.has(self.path, f"{name}.json")
 
     def read_json(self, name: str, form: type[BaseModel] | None = None) -> Any:
         """Read `<name>.json`; with a `form`, its fields and their types are checked.
@@ -165,8 +170,8 @@ class RunFolder:
         """
         return checkpoints.said(self.path, tag)["state"]
 
-    def digest(self, tag: str) -> str | None:
-        """Return the SHA-256 sum of a checkpoint's weights, unread; None while they are changed.
+    def digest(self, tag: str) -> str:
+        """Return the SHA-256 sum of a checkpoint's weights, unread.
 
         Raises:
             CheckpointError: missing or damaged.
@@ -213,18 +218,38 @@ class RunFolder:
         *,
         training: Unfinished | None = None,
         row: Mapping[str, Any] | None = None,
+        recipe: Recipe | None = None,
     ) -> None:
         """Write the weights once and point each of the `tags` ("last", "best") at them.
 
         Args:
             training: what the training needs to go on; is kept with "last".
             row: of metrics.csv, which is written with them; the first row's keys are the columns.
+            recipe: by which it was trained, where that may be another than the run had.
 
         Raises:
             ResourceError: they cannot be written; the checkpoints before stand.
         """
         beside = {"metrics.csv": metrics.with_row(self._metrics(), row).encode()} if row else {}
+        if recipe is not None and recipe != self.recipe():
+            beside["recipe.json"] = recipe.to_json().encode()
         checkpoints.save(self.path, tags, tensors, state, training=training, beside=beside)
+
+    def complete(self, steps_in_all: int, recipe: Recipe) -> None:
+        """Record that the training stands at its end, by a recipe that ends there.
+
+        Raises:
+            ResourceError: it cannot be recorded.
+            CheckpointError: the last checkpoint is damaged.
+        """
+        last = self.read_json("checkpoints/last")
+        last["state"] |= {"stopped": "completed", "steps_in_all": steps_in_all}
+        self.write(
+            {
+                "checkpoints/last.json": json.dumps(last, indent=2, allow_nan=False) + "\n",
+                "recipe.json": recipe.to_json(),
+            }
+        )
 
     def load_checkpoint(self, tag: str) -> Checkpoint:
         """Read a checkpoint ("last" or "best"), checked by its SHA-256 sums.
@@ -261,6 +286,6 @@ class RunFolder:
         return reads.recorded(self.path)
 
     def _metrics(self) -> str:
-        if not is_there(self.metrics_csv):
+        if not manifest.has(self.path, "metrics.csv"):
             return ""
         return forms.text(self.metrics_csv, self.read("metrics.csv"))

@@ -70,9 +70,12 @@ class Data(BaseModel):
 
 class _State(BaseModel):
     epoch: int | None = None
+    step: int | None = None
+    steps_in_all: int | None = None
     train_accuracy_clean: float | None = None
     train_clean_n: int | None = None
     validation_accuracy: float | None = None
+    validation_loss: float | None = None
     seconds: float | None = None
     seconds_process: float | None = None
     stopped: str | None = None
@@ -87,9 +90,10 @@ class Read(BaseModel):
 
 
 class Manifest(BaseModel):
-    """What manifest.json must hold: the sum of each file, or what it may be while it is changed."""
+    """What manifest.json must hold: the sum of each file, and what the last change took away."""
 
-    files: dict[Below, Sum | Annotated[list[Sum | None], Field(min_length=2)]]
+    files: dict[Below, Sum]
+    dropped: list[Below]
 
 
 class Checkpoint(BaseModel):

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from tinysight.errors import Interrupted
+from tinysight.errors import Interrupted, UsageError
 
 __all__ = ["logging_to"]
 
@@ -20,8 +20,8 @@ LOGGER = logging.getLogger("tinysight")  # to which `progress` says what it says
 def logging_to(path: Path, say: Callable[[str], object]) -> Iterator[None]:
     """Add what happens to a log while entered; a disk that does not take it stops no work.
 
-    What goes wrong is logged with its traceback, and has a note of where that is. A warning is a
-    line on the screen.
+    What goes wrong is logged with its traceback, and has a note and an attribute `tinysight_log` of
+    where that is. A warning is a line on the screen.
 
     Args:
         say: shows a line to the user.
@@ -39,12 +39,14 @@ def logging_to(path: Path, say: Callable[[str], object]) -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.showwarning = _warning(say, path)
             yield
-    except Interrupted as error:
+    except (Interrupted, UsageError) as error:
         LOGGER.info("%s", error)
         raise
     except BaseException as error:
         LOGGER.error("%s", type(error).__name__, exc_info=error)
-        error.add_note(f"the traceback is in {path}")
+        if not handler.lost:
+            error.add_note(f"the traceback is in {path}")
+            vars(error)["tinysight_log"] = path
         raise
     finally:
         LOGGER.setLevel(level)
@@ -56,8 +58,11 @@ def logging_to(path: Path, say: Callable[[str], object]) -> Iterator[None]:
 class _Quiet(logging.FileHandler):
     """A file that is gone or full loses lines, and nothing else."""
 
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+    lost = False
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802 - logging's name
         """Drop it."""
+        self.lost = True
 
 
 def _warning(say: Callable[[str], object], path: Path) -> Callable[..., None]:

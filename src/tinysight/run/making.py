@@ -11,8 +11,9 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from tinysight.errors import ResourceError, UsageError
-from tinysight.run.files import UNFINISHED, why
-from tinysight.run.lock import LOCK, TRAINER, abandoned, only_trainer
+from tinysight.run.files import make_folder, sync, why
+from tinysight.run.lock import LOCK, TRAINER, only_trainer, system_lock, take_abandoned
+from tinysight.run.manifest import PENDING
 
 __all__ = ["check", "made"]
 
@@ -32,8 +33,10 @@ def check(out: str | Path | None) -> None:
     try:
         if path.is_file():
             raise UsageError(f"--out {path} is a file; name a new or empty folder")
-        if out is not None and path.is_dir() and any(path.iterdir()) and not _unborn(path):
-            raise _not_empty(path)
+        if out is not None and path.is_dir() and any(path.iterdir()):
+            with _unborn(path) as unborn:
+                if not unborn:
+                    raise _not_empty(path)
         there = next(p for p in (path, *path.absolute().parents) if p.exists())
         if not there.is_dir():
             raise _not_made(path, f"{there} is a file")
@@ -60,13 +63,12 @@ def made(stem: str, out: str | Path | None = None) -> Iterator[Path]:
     path = Path("runs") if out is None else Path(out)
     with ExitStack() as held:
         try:
+            make_folder(path)
             if out is None:
-                path.mkdir(parents=True, exist_ok=True)
                 with _one_at_a_time(path):
                     path = _next_free(path, stem)
                     held.enter_context(only_trainer(path))
             else:
-                path.mkdir(parents=True, exist_ok=True)
                 held.enter_context(only_trainer(path))
                 left = [p for p in path.iterdir() if p.name not in (LOCK, TRAINER)]
                 if not all(map(_of_the_beginning, left)):
@@ -78,21 +80,24 @@ def made(stem: str, out: str | Path | None = None) -> Iterator[Path]:
         yield path
 
 
-def _unborn(path: Path) -> bool:
-    """Whether a folder is what is left of a training that was stopped before it began."""
-    return path.is_dir() and all(map(_of_the_beginning, path.iterdir())) and abandoned(path)
+@contextmanager
+def _unborn(path: Path) -> Iterator[bool]:
+    """Hold a folder if it is what is left of a training that was stopped before it began."""
+    if path.is_dir() and all(map(_of_the_beginning, path.iterdir())):
+        with take_abandoned(path) as taken:
+            yield taken and all(map(_of_the_beginning, path.iterdir()))
+    else:
+        yield False
 
 
 def _of_the_beginning(path: Path) -> bool:
-    return path.name in BEGINNING or fnmatch(path.name, UNFINISHED)
+    return path.name in BEGINNING or fnmatch(path.name, PENDING)
 
 
 @contextmanager
 def _one_at_a_time(root: Path) -> Iterator[None]:
     """Let no other process take a folder for abandoned that is being made, where locks work."""
-    from filelock import FileLock
-
-    lock = FileLock(root / ".making.lock")
+    lock = system_lock(root / ".making.lock")
     with suppress(OSError, NotImplementedError):
         lock.acquire()
     try:
@@ -105,11 +110,10 @@ def _next_free(root: Path, stem: str) -> Path:
     """Make the next free `stem-NNN`; the making itself decides a race."""
     # A DataSet's name is free.
     stem = re.sub(r"[^A-Za-z0-9._-]+", "-", stem)[:100].strip("-.") or "run"
-    root.mkdir(parents=True, exist_ok=True)
     numbered = re.compile(rf"{re.escape(stem)}-(\d+)")
     for path in root.iterdir():
-        if _unborn(path):
-            with suppress(OSError):
+        with suppress(OSError), _unborn(path) as unborn:  # it may be somebody else's
+            if unborn:
                 shutil.rmtree(path)
     taken = [int(m[1]) for p in root.iterdir() if (m := numbered.fullmatch(p.name))]
     number = max(taken, default=0) + 1
@@ -120,6 +124,7 @@ def _next_free(root: Path, stem: str) -> Path:
         except FileExistsError:
             number += 1
         else:
+            sync(root)
             return path
 
 

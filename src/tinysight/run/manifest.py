@@ -1,36 +1,36 @@
 """manifest.json: every file of a run with its SHA-256 sum, which every load is checked by.
 
-Several files are changed as one. The manifest first names, of each of them, the content before and
-the one to come; then they are replaced, one by one; then it names what is there now. Whenever that
-is cut off, each file is one of the two that the manifest names.
+Several files are changed as one. First the new content of each is written beside it, under a hidden
+name. Then the manifest that has the new sums takes the place of the old one: from that moment all
+of them are changed. Then they get their names. Who reads in between, or after that was cut off,
+finds the content that the manifest names under the one name or the other; the next writer puts the
+names in order, and clears away what no manifest names.
 
 The manifest is JSON whose first field is the sum of all the rest of it.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
-from tinysight import __version__
 from tinysight.errors import CheckpointError, ResourceError
 from tinysight.run import forms
-from tinysight.run.files import is_there, sweep, why, write_atomic
+from tinysight.run.files import is_there, put, sync, why
+from tinysight.run.lock import system_lock
+from tinysight.run.sums import NAME, Sums, content, load, short, sum_of, text
 
-__all__ = ["Checked", "digest", "names", "read", "read_json", "verify", "write"]
+__all__ = ["PENDING", "Checked", "digest", "has", "names", "read", "read_json", "verify", "write"]
 
-NAME, FORMAT = "manifest.json", 2
-SEAL, DIGITS = b'{\n  "sha256": "', 64  # how it begins, and the hexadecimal digits after that
+PENDING = ".*.pending"  # contents that do not have their names yet
 WAIT = 60.0  # seconds for another process that is writing in the run
+KEPT = ("checkpoints", "evaluation")  # folders in which a run has nothing but its own
 
 Change = Callable[[bytes], bytes]
-Sums = dict[str, tuple[str | None, ...]]  # of each file what it may be; None is: not there
 
 
 class Checked(NamedTuple):
@@ -53,29 +53,26 @@ def read(run: Path, name: str) -> bytes:
         CheckpointError: missing, not readable, not what was written, or no file of this run.
     """
     path = run / name
-    before: Sums | None = None
     while True:
-        sums = _load(run)
-        if name not in sums:
+        now = load(run)
+        expected = now.files.get(name)
+        if expected is None:
             if not is_there(path):
                 raise CheckpointError(f"{path} is missing")
-            raise CheckpointError(
-                f"{path} is not named by {run / NAME}: it is no file of this run; remove it"
-            )
-        raw = _content(path)
-        found = _sum(raw)
-        if found in sums[name]:
-            if raw is None:
-                raise CheckpointError(f"{path} is missing")
-            return raw
-        if sums == before:
-            expected = " or ".join(_short(s) for s in sums[name] if s)
-            if raw is None:
-                raise CheckpointError(f"{path} is missing; {run / NAME} names it")
-            raise CheckpointError(
-                f"{path} is damaged: sha256 {expected} expected, {_short(found)} found"
-            )
-        before = sums  # another process may have replaced both since the manifest was read
+            raise CheckpointError(f"{path} {_stray(run)}")
+        raw = None
+        for place in (path, _pending(path), path):  # it may get its name between two looks
+            raw = content(place)
+            if raw is not None and sum_of(raw) == expected:
+                return raw
+        if now == load(run):
+            break  # else another process has changed it meanwhile
+    if raw is None:
+        raise CheckpointError(f"{path} is missing; {run / NAME} names it: restore it from a copy")
+    raise CheckpointError(
+        f"{path} is damaged: sha256 {short(expected)} expected, {short(sum_of(raw))} found; "
+        "restore it from a copy"
+    )
 
 
 def read_json(run: Path, name: str, form: type[BaseModel] | None = None) -> Any:
@@ -91,7 +88,7 @@ def read_json(run: Path, name: str, form: type[BaseModel] | None = None) -> Any:
 
 
 def write(run: Path, files: Mapping[str, bytes | Change], drop: Collection[str] = ()) -> None:
-    """Write several files of a run as one change, in their order, and drop others.
+    """Write several files of a run, and drop others, as one change.
 
     Args:
         files: by their paths below the run folder their contents, or what makes the new one of the
@@ -99,33 +96,40 @@ def write(run: Path, files: Mapping[str, bytes | Change], drop: Collection[str] 
         drop: paths below it.
 
     Raises:
-        ResourceError: the disk or the folder does not take them; each is then as it was before or
-            as it was to be.
+        ResourceError: the disk or the folder does not take them; all is then as it was before, or
+            all as it was to be.
         CheckpointError: the manifest is damaged.
     """
+    if not run.is_dir():
+        raise ResourceError(f"cannot write in {run}: the folder is not there; was it moved?")
     with _alone(run):
-        sums = _settled(run)
+        before = _settled(run)
         contents = {
             name: given
             if isinstance(given, bytes)
-            else given(read(run, name) if name in sums else b"")
+            else given(read(run, name) if name in before.files else b"")
             for name, given in files.items()
         }
-        new = {name: _sum(raw) for name, raw in contents.items()}
-        changed = {
-            name: tuple(dict.fromkeys((*sums.get(name, (None,)), new.get(name))))
-            for name in (*files, *drop)
-        }
-        _put(run, sums | changed)
-        for name, raw in contents.items():
-            write_atomic(run / name, raw)
-        for name in drop:
-            try:
-                (run / name).unlink(missing_ok=True)
-            except OSError as error:
-                raise ResourceError(f"cannot remove {run / name}: {why(error)}") from None
-        kept = {name: said for name, said in sums.items() if name not in drop}
-        _put(run, kept | {name: (digest,) for name, digest in new.items()})
+        sums = {name: str(sum_of(raw)) for name, raw in contents.items()}
+        kept = {name: sum_ for name, sum_ in before.files.items() if name not in drop}
+        after = Sums(kept | sums, tuple(sorted(drop)))
+        path = run / NAME
+        try:
+            for name, raw in contents.items():
+                path = run / name
+                put(_pending(path), raw)
+            _sync(run, contents)
+            path = run / NAME
+            put(_pending(path), text(after))
+            _pending(path).replace(path)  # from here on all of it is changed
+            sync(run)
+        except BaseException as error:
+            with suppress(CheckpointError, ResourceError):
+                _settled(run)
+            if isinstance(error, OSError | ValueError):  # ValueError: a path with a zero byte
+                raise ResourceError(f"cannot write {path}: {why(error)}") from None
+            raise
+        _settle(run, after, contents)
 
 
 def names(run: Path) -> list[str]:
@@ -134,95 +138,125 @@ def names(run: Path) -> list[str]:
     Raises:
         CheckpointError: the manifest is damaged.
     """
-    return sorted(_load(run)) if is_there(run / NAME) else []
+    return sorted(load(run).files) if is_there(run / NAME) else []
 
 
-def digest(run: Path, name: str) -> str | None:
-    """Return the sum that a file of a run is to have; None where it is not settled.
+def has(run: Path, name: str) -> bool:
+    """Say whether a run has a file of this name, whole or not; reading it says so.
+
+    Raises:
+        CheckpointError: the manifest is damaged.
+    """
+    return is_there(run / name) or name in names(run)
+
+
+def digest(run: Path, name: str) -> str:
+    """Return the sum that a file of a run is to have.
 
     Raises:
         CheckpointError: the manifest is missing or damaged, or does not name it.
     """
-    said = _load(run).get(name)
-    if said is None:
+    found = load(run).files.get(name)
+    if found is None:
         raise CheckpointError(f"{run / name} is missing")
-    return said[0] if len(said) == 1 else None
+    return found
 
 
 def verify(run: Path) -> list[Checked]:
-    """Read every file of a run and say of each what is wrong with it.
+    """Read every file of a run and say of each what is wrong with it; and of what is no file of it.
 
     Raises:
         CheckpointError: the manifest itself is missing or damaged.
     """
     found = []
-    for name in sorted(_load(run)):
+    for name in sorted(load(run).files):
         path = run / name
         try:
             found.append(Checked(path, len(read(run, name)), None))
         except CheckpointError as error:
-            found.append(Checked(path, 0, str(error).removeprefix(f"{path} ")))
-    return found
-
-
-def _load(run: Path) -> Sums:
-    path = run / NAME
-    raw = _content(path)
-    if raw is None:
-        raise CheckpointError(f"{path} is missing; without it nothing in {run} can be trusted")
-    end = len(SEAL) + DIGITS
-    expected = raw[len(SEAL) : end].decode("ascii", "replace")
-    found = _sum(raw[: len(SEAL)] + raw[end:])
-    if expected != found:
-        raise CheckpointError(
-            f"{path} is damaged: sha256 {_short(expected)} expected, {_short(found)} found"
-        )
-    said = forms.parse(path, raw)
-    if isinstance(said, dict) and said.get("format") != FORMAT:
-        raise CheckpointError(
-            f"{path} has format {said.get('format')!r}, written by tinysight "
-            f"{said.get('tinysight')!r}; this version, {__version__}, reads {FORMAT}"
-        )
-    forms.check(path, said, forms.Manifest)
-    return {k: tuple(v) if isinstance(v, list) else (v,) for k, v in said["files"].items()}
-
-
-def _put(run: Path, sums: Sums) -> None:
-    files = {n: said if len(said) > 1 else next(iter(said)) for n, said in sorted(sums.items())}
-    said = {"sha256": "", "format": FORMAT, "tinysight": __version__, "files": files}
-    text = json.dumps(said, indent=2).encode() + b"\n"
-    write_atomic(run / NAME, SEAL + str(_sum(text)).encode() + text[len(SEAL) :])
+            if name in load(run).files:  # a training may have dropped it since
+                found.append(Checked(path, 0, str(error).removeprefix(f"{path} ")))
+    there = [p for folder in KEPT for p in sorted((run / folder).rglob("[!.]*")) if p.is_file()]
+    known = load(run).files
+    return found + [
+        Checked(path, path.stat().st_size, _stray(run))
+        for path in there
+        if path.relative_to(run).as_posix() not in known and is_there(path)
+    ]
 
 
 def _settled(run: Path) -> Sums:
-    """What the files are, after what a killed writer left is put in order."""
-    sweep(run)
-    if not is_there(run / NAME):
-        return {}
-    settled: Sums = {}
-    for name, said in _load(run).items():
-        now = said[0] if len(said) == 1 else _sum(_content(run / name))
-        if now not in said:
-            settled[name] = said  # damaged: let whoever reads it be told
-        elif now is not None:
-            settled[name] = (now,)
-    return settled
+    """The manifest, after what a killed writer left is put in order.
+
+    Raises:
+        CheckpointError: the manifest is damaged.
+        ResourceError: a name cannot be given, or a file not removed.
+    """
+    now = load(run) if is_there(run / NAME) else Sums()
+    written = []
+    for pending in run.rglob(PENDING):
+        path = pending.with_name(pending.name.removeprefix(".").removesuffix(".pending"))
+        name = path.relative_to(run).as_posix()
+        if name in now.files and sum_of(content(pending)) == now.files[name]:
+            written.append(name)
+        else:
+            _remove(pending)
+    _settle(run, now, written)
+    return now
+
+
+def _settle(run: Path, now: Sums, written: Iterable[str]) -> None:
+    """Give contents that were written their names, and remove what was dropped.
+
+    Raises:
+        ResourceError: a name cannot be given, or a file not removed.
+    """
+    for name in written:
+        path = run / name
+        try:
+            _pending(path).replace(path)
+        except OSError as error:
+            raise ResourceError(f"cannot write {path}: {why(error)}") from None
+    gone = [name for name in now.dropped if name not in now.files]
+    for name in gone:
+        _remove(run / name)
+    _sync(run, [*written, *gone])
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise ResourceError(f"cannot remove {path}: {why(error)}") from None
+
+
+def _sync(run: Path, changed: Iterable[str]) -> None:
+    """Bring the names in the folders of these files through to the disk.
+
+    Raises:
+        ResourceError: they cannot be.
+    """
+    for folder in sorted({(run / name).parent for name in changed}):
+        try:
+            if folder.is_dir():
+                sync(folder)
+        except OSError as error:
+            raise ResourceError(f"cannot write in {folder}: {why(error)}") from None
 
 
 @contextmanager
 def _alone(run: Path) -> Iterator[None]:
     """Be the only writer of a run, where its file system has locks."""
-    from filelock import FileLock, Timeout
+    from filelock import Timeout
 
-    lock = FileLock(run / ".manifest.lock", timeout=WAIT)
+    lock = system_lock(run / ".manifest.lock")
     try:
-        run.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
+        lock.acquire(timeout=WAIT)
     except Timeout:
         raise ResourceError(
             f"cannot write in {run}: another process has been writing there for {WAIT:.0f} s"
         ) from None
-    except (OSError, NotImplementedError):
+    except (OSError, NotImplementedError, ValueError):
         pass  # no locks here; or no writing either, of which the write has more to say
     try:
         yield
@@ -230,19 +264,10 @@ def _alone(run: Path) -> Iterator[None]:
         lock.release()
 
 
-def _content(path: Path) -> bytes | None:
-    """A file's content; None where it is missing."""
-    try:
-        return path.read_bytes()
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except OSError as error:
-        raise CheckpointError(f"{path} cannot be read: {why(error)}") from None
+def _pending(path: Path) -> Path:
+    """The new content of a file until it gets its name; one name for each, so that it is found."""
+    return path.with_name(f".{path.name}.pending")
 
 
-def _sum(raw: bytes | None) -> str | None:
-    return None if raw is None else hashlib.sha256(raw).hexdigest()
-
-
-def _short(digest: str | None) -> str:
-    return f"{digest[:16]}…" if digest else "nothing"
+def _stray(run: Path) -> str:
+    return f"is not named by {run / NAME}: it is no file of this run; remove it"

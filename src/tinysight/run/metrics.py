@@ -30,9 +30,13 @@ COLUMNS = (
 
 
 def with_row(text: str, row: Mapping[str, Any]) -> str:
-    """Return the file with one more row; the first row's keys are the columns."""
+    """Return the file with one more row; the first row's keys are the columns.
+
+    To a file that an earlier version began, with other columns, the row adds what it has of those.
+    """
+    columns = next(csv.reader(io.StringIO(text, newline="")), None) or list(row)
     new = io.StringIO(newline="")
-    writer = csv.DictWriter(new, fieldnames=list(row))
+    writer = csv.DictWriter(new, fieldnames=columns, restval=math.nan, extrasaction="ignore")
     if not text:
         writer.writeheader()
     writer.writerow(row)

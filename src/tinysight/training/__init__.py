@@ -3,6 +3,7 @@
 planning.py   a training that is ready to start, and what is refused before it does
 loop.py       the training loop
 resuming.py   what it carries from step to step
+pictures.py   the pictures, where it computes
 """
 
 from __future__ import annotations
@@ -19,9 +20,12 @@ from tinysight.run import Checkpoint, RunFolder
 from tinysight.training.batches import steps, steps_in_all
 from tinysight.training.loop import fit
 from tinysight.training.planning import Plan, plan
+from tinysight.training.resuming import Standing, stood
 from tinysight.training.signals import StopRequest
 
 __all__ = ["Plan", "plan", "resume", "train"]
+
+ENDS = ("completed", "early")  # of a training that has nothing left to do by its own plan
 
 
 def train(
@@ -56,6 +60,8 @@ def train(
 def resume(ready: Plan, folder: RunFolder, *, trace: bool = False, progress: Progress) -> RunFolder:
     """Go on with the training of a run where it was stopped; see `train`.
 
+    One that is complete and only lacks its evaluation and report is left as it is.
+
     Args:
         ready: as the run was planned; its epochs may be others.
 
@@ -65,28 +71,28 @@ def resume(ready: Plan, folder: RunFolder, *, trace: bool = False, progress: Pro
         Diverged, Interrupted: see `loop.fit`.
     """
     with StopRequest() as stop, folder.training(), folder.logging(progress.say):
-        start = folder.newest(progress.say)
-        step = start.training.numbers.get("step", 0) if start and start.training else 0
+        start = folder.newest(progress.warn)
+        now = stood(start, folder) if start else Standing()
         per_epoch = steps(ready.sizes[0], ready.recipe.batch_size)
         total = steps_in_all(per_epoch, ready.recipe.epochs)
-        stopped = start.state.get("stopped") if start else None
+        state = start.state if start else {}
         # The end of an earlier plan is none of a longer one.
-        ended = (stopped == "completed" and step >= total) or (
-            stopped == "early" and start is not None and start.state["steps_in_all"] >= total
-        )
-        if ended and step <= total and not _reported(folder):
-            progress.say("the training is complete; it is evaluated and reported")
-            return folder
-        if ended or step > total:
+        ended = state.get("stopped") in ENDS and total <= (state.get("steps_in_all") or total)
+        if now.step > total or (ended and _reported(folder)):
+            planned = folder.recipe().epochs
             raise UsageError(
-                f"{folder.path} has done {step / per_epoch:.3g} of {ready.recipe.epochs:g} epochs"
+                f"{folder.path} has done {now.step / per_epoch:.3g} of {planned:g} epochs"
                 f"{' and is complete' if ended else ''}; to go on, give it more, "
-                f"epochs={2 * math.ceil(step / per_epoch)} say"
+                f"epochs={2 * math.ceil(planned)} say"
             )
-        if ready.recipe.epochs != folder.recipe().epochs:
-            folder.write({"recipe.json": ready.recipe.to_json()})
+        if ended or (now.step == total and now.step == now.epoch * per_epoch):
+            progress.say("the training is complete; it is evaluated and reported")
+            if not ended:
+                folder.complete(total, ready.recipe)
+            return folder
+        _remember_place(ready, folder)
         progress.say(
-            f"going on from step {step:,} of {total:,}"
+            f"going on from step {now.step:,} of {total:,}"
             if start
             else "nothing was saved yet: beginning anew"
         )
@@ -94,13 +100,24 @@ def resume(ready: Plan, folder: RunFolder, *, trace: bool = False, progress: Pro
     return folder
 
 
+def _remember_place(ready: Plan, folder: RunFolder) -> None:
+    """Write down where the data set lies now."""
+    said = folder.data()
+    source = ready.data.source
+    if source.get("origin") is not None and source != said["source"]:
+        folder.write({"data.json": _json(said | {"source": source})})
+
+
 def _reported(folder: RunFolder) -> bool:
-    """Whether there is a report from after the last checkpoint."""
-    try:
-        checkpoint = folder.path / "checkpoints" / "last.json"
-        return folder.report_html.stat().st_mtime_ns >= checkpoint.stat().st_mtime_ns
-    except OSError:
+    """Whether the weights that the run ended with are evaluated and reported."""
+    if not folder.report_html.is_file():
         return False
+    if folder.recipe().final:  # which is evaluated where that is asked for
+        return True
+    if not folder.has_json("evaluation/validation/metrics"):
+        return False
+    found = folder.read_json("evaluation/validation/metrics")
+    return found.get("weights") == folder.digest("best")
 
 
 def _carry_out(

@@ -5,11 +5,9 @@ from __future__ import annotations
 import math
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
 from functools import partial
-from itertools import product
 from typing import Any
 
 import torch
@@ -19,7 +17,7 @@ from torch import Tensor, nn
 from tinysight.augment import augment, mix, size_at
 from tinysight.augment.layout import beside
 from tinysight.data.dataset import Split
-from tinysight.errors import Diverged, Interrupted
+from tinysight.errors import CheckpointError, Diverged, Interrupted
 from tinysight.evaluation.predict import score
 from tinysight.machine import (
     Compilation,
@@ -31,27 +29,34 @@ from tinysight.machine import (
 )
 from tinysight.process import holding_memory, peak_memory, process_seconds
 from tinysight.progress import Progress, span
-from tinysight.recipe import Augment, Recipe
+from tinysight.recipe import Recipe
 from tinysight.run import Checkpoint, RunFolder
 from tinysight.training.averaging import Average
 from tinysight.training.batches import order, steps, steps_in_all
 from tinysight.training.compiling import compiled
 from tinysight.training.loss import class_weights, cross_entropy
 from tinysight.training.optim import optimiser
-from tinysight.training.resuming import Carried, Standing
+from tinysight.training.pictures import (
+    Loaded,
+    batch_samples,
+    clean_pictures,
+    load,
+    sample,
+    seconds_of,
+    work,
+)
+from tinysight.training.resuming import Carried, Standing, standing_best
 from tinysight.training.schedule import Plateau, factor
 from tinysight.training.signals import StopRequest
 from tinysight.training.tally import Tally
 from tinysight.training.tracing import tracing
 
-__all__ = ["clean_pictures", "fit"]
+__all__ = ["fit"]
 
 LOOK_EVERY = 20  # steps between two looks at the loss, which on a GPU make the host wait
 SHOW_SECONDS = 0.5  # between two steps that are shown, on a CPU
 SAVE_SECONDS = 60.0  # within an epoch, between two checkpoints
 NOT_MEASURED = (math.nan, math.nan)
-CLEAN_AT_MOST = 2_500  # training pictures on which the clean accuracy is measured each epoch
-TIMED = 250  # pictures by which the time of an epoch's evaluation is estimated
 
 
 def fit(
@@ -105,9 +110,9 @@ def fit(
     n, h, w, _ = train.images.shape
     size = (h, w)
     weights = class_weights(recipe.loss, train.counts(classes), device)
-    seen = _on(train, device)
-    held_out = _on(validation, device) if validation else None
-    clean = _sample(seen, clean_pictures(n, len(held_out or ())), seed=recipe.seed)
+    seen = load(train, device)
+    held_out = load(validation, device) if validation else None
+    clean = sample(seen, clean_pictures(n, len(held_out or ())), seed=recipe.seed)
 
     model = model.to(device)
     average = Average(model, recipe.ema) if recipe.ema else None
@@ -121,25 +126,37 @@ def fit(
     epochs = steps(total, per_epoch)  # of which the last may be a part
     tally = Tally(device)
     now = carried.take_up(start, tally, folder) if start else Standing()
-    if now.epoch * per_epoch > now.step:  # the last one was cut short, and goes on now
-        now.epoch -= 1
+    if not now.epoch * per_epoch <= now.step <= min((now.epoch + 1) * per_epoch, total):
+        raise CheckpointError(
+            f"the last checkpoint of {folder.path} stands at step {now.step} with {now.epoch} "
+            f"epochs of {per_epoch} steps complete, which cannot be"
+        )
+    if start and start.state.get("stopped") == "early":  # it is asked for more: wait anew
+        now.risen_epoch = now.epoch
+    rival = standing_best(folder, now, progress.warn) if start and validation else None
     folder.keep_metrics(now.epoch)
-    before = now.model_copy()
+    before, peak = now.model_copy(), (start.state.get("peak_memory_bytes") or 0) if start else 0
     looked = now.step
     shown = saved = epoch_started = started
 
-    def measure(loaded: _Loaded) -> tuple[float, float]:
+    def measure(loaded: Loaded) -> tuple[float, float]:
         return score(measured, loaded.images, loaded.labels, precision.dtype)
 
     def save(
-        tags: tuple[str, ...], epoch: int, row: dict[str, float] | None, stopped: str | None
+        tags: tuple[str, ...],
+        epoch: int,
+        row: dict[str, float] | None,
+        stopped: str | None,
+        standing: Standing | None = None,
     ) -> None:
         if not carried.finite():
             raise diverged(epoch, now.step)
         now.seconds = before.seconds + time.perf_counter() - started
-        spent = process_seconds()
-        now.seconds_process = None if spent is None else (before.seconds_process or 0.0) + spent
+        spent, earlier = process_seconds(), before.seconds_process
+        now.seconds_process = None if spent is None or earlier is None else earlier + spent
         now.epoch_seconds = time.perf_counter() - epoch_started
+        times = now.model_dump(include={"seconds", "seconds_process", "epoch_seconds"})
+        standing = (standing or carried.standing(now, tally)).model_copy(update=times)
         state = {
             "epoch": epoch,
             "step": now.step,
@@ -148,21 +165,27 @@ def fit(
             "seconds_process": now.seconds_process,
             "stopped": stopped,
             "train_clean_n": len(clean),
-            "peak_memory_bytes": peak_memory(),
+            "peak_memory_bytes": max(peak, peak_memory()),
         }
         for key in ("validation_accuracy", "validation_loss", "train_accuracy_clean"):
             value = row[key] if row else math.nan
             state[key] = value if math.isfinite(value) else None
-        training = carried.put_away(now, tally)
-        folder.save_checkpoint(tags, measured.state_dict(), state, training=training, row=row)
+        folder.save_checkpoint(
+            tags,
+            measured.state_dict(),
+            state,
+            training=carried.put_away(standing, tally),
+            row=row,
+            recipe=recipe,
+        )
 
     def diverged(epoch: int, first: int) -> Diverged:
         """Record and return the end of a training that broke at the step `first` or since."""
         said = {"epoch": epoch, "steps": [first, now.step], "learning_rate": now.rate}
         folder.write_json("diverged", said)
         kept = (
-            f"the checkpoints of {folder.path} hold the epochs before"
-            if now.best_epoch
+            f"the checkpoints of {folder.path} hold what was before"
+            if folder.has_json("checkpoints/last")
             else "no epoch was complete"
         )
         return Diverged(
@@ -172,12 +195,12 @@ def fit(
         )
 
     def evaluation() -> float:
-        return _seconds(measure, clean, len(clean) + len(held_out or ()))
+        return seconds_of(measure, clean, len(clean) + len(held_out or ()))
 
     autocast = torch.autocast(device.type, precision.dtype, precision.name == "bf16")
     traced = (
         tracing(folder, total - now.step, device, progress.say)
-        if trace
+        if trace and now.step < total
         else nullcontext(lambda: None)
     )
     with (
@@ -185,11 +208,11 @@ def fit(
         using(threads),
         holding_memory(),
         progress.training(
-            epochs - now.epoch, total, evaluation, partial(_work, recipe.augment, total, size)
+            epochs - now.epoch, total, evaluation, partial(work, recipe.augment, total, size)
         ),
         traced as step_ended,
     ):
-        samples = partial(_samples, seen, per_epoch, recipe.augment)
+        samples = partial(batch_samples, seen, per_epoch, recipe.augment)
         network, compilation = compiled(
             model.train(), compilation, precision, samples, autocast, progress.say
         )
@@ -255,13 +278,15 @@ def fit(
                     progress.step(now.step, epoch, tally.loss(), tally.accuracy(), speed)
                 late = looked == now.step and time.perf_counter() - saved > SAVE_SECONDS
                 if stop.signal or late:
-                    tags = ("last",) if now.best_epoch else ("last", "best")
+                    tags = ("last",) if now.best_epoch or rival else ("last", "best")
                     save(tags, epoch, None, "interrupted" if stop.signal else None)
                     saved = time.perf_counter()
                 if stop.signal:
                     raise _interrupted(stop.signal, now.step, epoch, folder)
 
             seconds = time.perf_counter() - epoch_started
+            # One that is cut short may go on later, as if it had not been measured here.
+            opened = carried.standing(now, tally) if now.step % per_epoch else None
             clean_loss, clean_accuracy = measure(clean)
             validation_loss, validation_accuracy = measure(held_out) if held_out else NOT_MEASURED
             if not math.isfinite(clean_loss + (validation_loss if held_out else 0.0)):
@@ -288,17 +313,18 @@ def fit(
             better = now.best is None or scored > now.best
             if better:
                 now.best, now.best_epoch = scored if held_out else None, epoch
+            chosen = better and (rival is None or scored >= rival)
             waited = epoch - now.risen_epoch
             early = recipe.patience is not None and waited >= recipe.patience
             stopped = "completed" if now.step == total else "early" if early else None
             if stop.signal and not stopped:
                 stopped = "interrupted"
             now.epoch = epoch
-            if now.step % per_epoch == 0:
+            if not opened:
                 tally, epoch_started = Tally(device), time.perf_counter()
-            save(("last", "best") if better else ("last",), epoch, row, stopped)
+            save(("last", "best") if chosen else ("last",), epoch, row, stopped, opened)
             saved = time.perf_counter()
-            progress.epoch(row, better=better)
+            progress.epoch(row, better=chosen)
             if stop.signal and stopped:  # one that came since is heard in the next step
                 raise _interrupted(stop.signal, now.step, epoch, folder)
             if early and now.step < total:
@@ -307,59 +333,6 @@ def fit(
                     f"the best is epoch {now.best_epoch}"
                 )
                 break
-
-
-def clean_pictures(train: int, validation: int) -> int:
-    """Return on how many of `train` pictures the clean accuracy is measured.
-
-    As many as are held out for validation, so that the two are equally sure; 0 are in a final fit.
-    """
-    return min(validation or train, train, CLEAN_AT_MOST)
-
-
-@dataclass(frozen=True)
-class _Loaded:
-    images: Tensor
-    labels: Tensor
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-
-def _on(split: Split, device: torch.device) -> _Loaded:
-    return _Loaded(split.images.to(device), split.labels.to(device))
-
-
-def _samples(split: _Loaded, per_epoch: int, settings: Augment) -> list[tuple[Tensor, Tensor]]:
-    """A batch of each shape that the training has, pictures n c h w and labels."""
-    n, small, found = len(split), Augment(shrink=settings.shrink), {}
-    for m, done in product({n // per_epoch, -(-n // per_epoch)}, (0.0, 1.0)):
-        images = split.images[:m].permute(0, 3, 1, 2)
-        images = augment(images, torch.arange(m), small, seed=0, epoch=0, done=done)
-        found[images.shape] = images, split.labels[:m]
-    return list(found.values())
-
-
-def _sample(split: _Loaded, n: int, *, seed: int) -> _Loaded:
-    """A fixed random part of a split, for the clean training accuracy."""
-    index = torch.randperm(len(split), generator=torch.Generator().manual_seed(seed))[:n]
-    index = index.sort().values.to(split.labels.device)
-    return _Loaded(split.images[index], split.labels[index])
-
-
-def _work(settings: Augment, total: int, size: tuple[int, int], step: int) -> float:
-    """What the steps up to `step` cost, in steps on pictures of full size."""
-    small = min(step, settings.shrink_until * total)
-    return small * math.prod(size_at(0.0, settings, *size)) / math.prod(size) + step - small
-
-
-def _seconds(measure: Callable[[_Loaded], object], split: _Loaded, n: int) -> float:
-    """How long it will take to measure `n` pictures, by some of a split."""
-    some = _Loaded(split.images[:TIMED], split.labels[:TIMED])
-    measure(some)  # the first time is slower
-    began = time.perf_counter()
-    measure(some)
-    return (time.perf_counter() - began) * n / len(some)
 
 
 def _seed_dropout(seed: int, step: int, device: torch.device) -> None:

@@ -32,7 +32,7 @@ from tinysight.recipe import Recipe
 from tinysight.run import RunFolder
 from tinysight.training.batches import steps, steps_in_all
 from tinysight.training.kernels import blocks
-from tinysight.training.loop import clean_pictures
+from tinysight.training.pictures import clean_pictures
 
 __all__ = ["Plan", "plan"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import torch
@@ -18,7 +19,7 @@ from tinysight.training.optim import Optimiser
 from tinysight.training.schedule import Plateau
 from tinysight.training.tally import Tally
 
-__all__ = ["Carried", "Standing"]
+__all__ = ["Carried", "Standing", "standing_best", "stood"]
 
 
 class Standing(BaseModel):
@@ -75,13 +76,12 @@ class Carried:
 
     def finite(self) -> bool:
         """Say whether all that is carried is numbers."""
-        tensors = [*self.measured.state_dict().values(), *self._others().values()]
-        return all(bool(t.isfinite().all()) for t in tensors if t.is_floating_point())
+        return _finite([*self.measured.state_dict().values(), *self._others().values()])
 
-    def put_away(self, now: Standing, tally: Tally) -> Unfinished:
-        """Return what, beside the weights that are measured, the next step depends on."""
+    def standing(self, now: Standing, tally: Tally) -> Standing:
+        """Return where the training stands, with what the parts have counted."""
         best = self.plateau.best
-        said = now.model_copy(
+        return now.model_copy(
             update={
                 "epoch_pictures": tally.n,
                 "averaged": self.average.steps if self.average else 0,
@@ -90,7 +90,10 @@ class Carried:
                 "plateau_waited": self.plateau.waited,
             }
         )
-        return Unfinished(self._others() | {"tally": tally.sums}, said.model_dump(mode="json"))
+
+    def put_away(self, standing: Standing, tally: Tally) -> Unfinished:
+        """Return what, beside the weights that are measured, the next step depends on."""
+        return Unfinished(self._others() | {"tally": tally.sums}, standing.model_dump(mode="json"))
 
     def take_up(self, found: Checkpoint, tally: Tally, folder: RunFolder) -> Standing:
         """Take up what was put away; return where the training stood.
@@ -98,23 +101,20 @@ class Carried:
         Raises:
             CheckpointError: it is of another model or optimiser, or not finite.
         """
-        training = found.training
-        if training is None:
-            raise CheckpointError(f"{folder.path} has weights alone, and cannot be gone on from")
+        now = stood(found, folder)
+        training = found.training.tensors if found.training else {}
         ours = self.measured.state_dict() | {f"training {k}": v for k, v in self._others().items()}
         ours["training tally"] = tally.sums
-        saved = found.tensors | {f"training {k}": v for k, v in training.tensors.items()}
+        saved = found.tensors | {f"training {k}": v for k, v in training.items()}
         if unlike := differences(ours, saved):
             raise CheckpointError(
                 f"the last checkpoint of {folder.path} does not fit its recipe: {'; '.join(unlike)}"
             )
-        check(folder.path / "checkpoints" / "last.json", training.numbers, Standing)
-        now = Standing(**training.numbers)
+        if not _finite(saved.values()):
+            raise CheckpointError(f"the last checkpoint of {folder.path} has values not finite")
         with torch.no_grad():
             for name, tensor in ours.items():
                 tensor.copy_(saved[name])
-        if not self.finite():
-            raise CheckpointError(f"the last checkpoint of {folder.path} has values not finite")
         tally.n = now.epoch_pictures
         if self.average:
             self.average.steps = now.averaged
@@ -128,3 +128,50 @@ class Carried:
         if self.average:
             found |= {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()}
         return found
+
+
+def stood(found: Checkpoint, folder: RunFolder) -> Standing:
+    """Return where a training stood when its checkpoint was written.
+
+    Raises:
+        CheckpointError: it was written without, or that is damaged.
+    """
+    if found.training is None:
+        raise CheckpointError(f"{folder.path} has weights alone, and cannot be gone on from")
+    check(folder.path / "checkpoints" / "last.json", found.training.numbers, Standing)
+    return Standing(**found.training.numbers)
+
+
+def standing_best(
+    folder: RunFolder, now: Standing, warn: Callable[[str], object]
+) -> tuple[float, float] | None:
+    """Return how the best checkpoint scored, where it is not the best that `now` knows of.
+
+    That happens where it is gone on from an earlier epoch than it is of: it stays unless it is
+    beaten or equalled, as it is by the same epoch done again. Where it is lost, `now` has no best.
+
+    Args:
+        warn: is told.
+    """
+    if not now.best_epoch and not folder.has_json("checkpoints/best"):
+        return None
+    found = folder.state("best") if folder.has_json("checkpoints/best") else {}
+    epoch, accuracy, loss = (
+        found.get(key) for key in ("epoch", "validation_accuracy", "validation_loss")
+    )
+    if epoch == now.best_epoch:
+        return None
+    if accuracy is not None and loss is not None:
+        warn(f"the best so far is of epoch {epoch}, which is done again; it is kept until beaten")
+        return accuracy, -loss
+    if now.best_epoch:
+        warn(
+            f"the weights of epoch {now.best_epoch}, the best so far, are lost; it is chosen anew "
+            "among the epochs to come"
+        )
+    now.best, now.best_epoch = None, 0
+    return None
+
+
+def _finite(tensors: Iterable[Tensor]) -> bool:
+    return all(bool(t.isfinite().all()) for t in tensors if t.is_floating_point())

@@ -13,8 +13,9 @@ __all__ = ["StopRequest"]
 class StopRequest:
     """While entered, SIGINT, SIGTERM and SIGHUP set `signal` and nothing else.
 
-    A second one acts as ever. SIGHUP, which a closed terminal sends, is left alone where it is
-    ignored already, as `nohup` has it.
+    A second one acts as ever, and so does, on leaving, a first that nobody answered by an error.
+    SIGHUP, which a closed terminal sends, is left alone where it is ignored already, as `nohup`
+    has it.
 
     Outside the main thread, where Python delivers no signals, it changes nothing.
     """
@@ -38,6 +39,8 @@ class StopRequest:
         trace: TracebackType | None,
     ) -> None:
         self._restore()
+        if self.signal and kind is None:  # nobody answered it
+            signal.raise_signal(self.signal)
 
     def _ask(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
         self.signal = signal.Signals(number)

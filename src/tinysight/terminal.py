@@ -258,6 +258,7 @@ def run_json(run: Run) -> None:
     for split in ("validation", "test"):
         if split in evaluated:
             values[split] = asdict(evaluated[split].metrics.top1)
+            values["test_selected"] = run.recipe.chosen_on == "test"
             if augmented := evaluated[split].augmented:
                 values[f"{split}_augmented"] = augmented.to_dict()
     print(json.dumps(values, indent=2))

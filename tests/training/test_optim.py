@@ -1,4 +1,5 @@
 import copy
+import math
 import subprocess
 import sys
 import tempfile
@@ -49,6 +50,24 @@ def test_sgd_against_its_formula(nesterov: bool) -> None:
         g = gradient + 0.01 * weight
         velocity = 0.9 * velocity + g
         weight -= 0.1 * (g + 0.9 * velocity if nesterov else velocity)
+        assert w.weight.item() == pytest.approx(weight, rel=1e-5)
+
+
+@pytest.mark.parametrize("name", ["adam", "adamw"])
+def test_adam_in_the_convention_of_keras_against_its_formula(name: str) -> None:
+    """Epsilon is added to the root before its correction; here it is large, so that it shows."""
+    w = nn.Linear(1, 1, bias=False)
+    settings = {"lr": 0.1, "betas": (0.9, 0.99), "eps": 0.1, "weight_decay": 0.0}
+    optimizer = optimiser(w, Optim(name=name, convention="keras", **settings))
+    weight, m, v = w.weight.item(), 0.0, 0.0
+    for step, gradient in enumerate((1.0, -0.5, 2.0), start=1):
+        w.weight.grad = torch.tensor([[gradient]])
+        optimizer.done = step - 1
+        optimizer.step()
+        m += (gradient - m) * (1 - 0.9)
+        v += (gradient**2 - v) * (1 - 0.99)
+        rate = 0.1 * math.sqrt(1 - 0.99**step) / (1 - 0.9**step)
+        weight -= rate * m / (math.sqrt(v) + 0.1)
         assert w.weight.item() == pytest.approx(weight, rel=1e-5)
 
 

@@ -197,7 +197,8 @@ def carry_out_and_report(
 ) -> Run:
     """Train by a plan, then evaluate and report; a training that diverged is reported as well.
 
-    A final fit is evaluated on test alone, and that only where it is asked for.
+    A final fit is evaluated on test alone, and that only where it is asked for; one by
+    protocol=source on test alone.
 
     Args:
         resumed: the run that is gone on with, in place of a new one in `out`.
@@ -222,8 +223,8 @@ def carry_out_and_report(
         raise
     run = Run(folder, ready.data, progress)
     try:
-        asked = {"validation": not ready.recipe.final, "test": evaluate_test}
-        for split in (name for name, wanted in asked.items() if wanted):
+        asked = {ready.recipe.chosen_on, "test" if evaluate_test else None}
+        for split in sorted(filter(None, asked), reverse=True):  # validation first
             run.evaluate(split, tta=tta, device=ready.device.type)
         run.report()
     except ResourceError as error:

@@ -82,9 +82,10 @@ class Run:
         if split not in ("validation", "test"):
             raise UsageError(f"split must be validation or test, got {split!r}")
         check_views(tta)
-        if split == "validation" and self.recipe.final:
+        if split == "validation" and self.recipe.chosen_on != "validation":
+            kind = "a final fit" if self.recipe.final else "by protocol=source"
             raise UsageError(
-                f"{self.path} is a final fit: it was trained on its validation split too, so that "
+                f"{self.path} is {kind}: it was trained on its validation split too, so that "
                 "says nothing of new pictures; use split test"
             )
         choose_device(device)
@@ -106,6 +107,7 @@ class Run:
                     checkpoint="best",
                     weights=weights,
                     tta=tta,
+                    test_selected=self.recipe.chosen_on == "test",
                 )
             result.save(evaluation, part, self.folder)
             LOGGER.info("%s", evaluation)

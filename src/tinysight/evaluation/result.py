@@ -61,6 +61,7 @@ class Evaluation:
         augmented: accuracy with test-time augmentation, where that was asked for. All else is of
             the single view.
         weights: the SHA-256 sum of the file of weights, where they came from one.
+        test_selected: whether the weights were chosen on the test split, by protocol=source.
     """
 
     split: str
@@ -73,6 +74,7 @@ class Evaluation:
     device: str = "cpu"
     augmented: Augmented | None = None
     weights: str | None = None
+    test_selected: bool = False
 
     @property
     def predicted(self) -> NDArray[np.int64]:
@@ -81,6 +83,8 @@ class Evaluation:
 
     def __str__(self) -> str:
         said = f"{self.split} accuracy {self.metrics.top1}"
+        if self.test_selected:
+            said += ", test-selected"
         return f"{said}, single view; {self.augmented}" if self.augmented else said
 
 
@@ -93,10 +97,12 @@ def evaluate(
     checkpoint: str,
     weights: str | None = None,
     tta: str = "none",
+    test_selected: bool = False,
 ) -> Evaluation:
     """Evaluate `model`, where it is, on every picture of a split, each counted once, in fp32.
 
     Args:
+        test_selected: whether the weights were chosen on test.
         weights: the SHA-256 sum of the file that they came from.
         tta: test-time augmentation, one of `predict.TTA`, whose accuracy is measured beside.
     """
@@ -109,7 +115,17 @@ def evaluate(
         hits = probabilities(model, split.images, tta=tta).argmax(1) == split.labels
         augmented = Augmented(tta, wilson(int(hits.sum()), len(hits)))
     return Evaluation(
-        name, checkpoint, metrics, labels, found, split.ids, split.files, device, augmented, weights
+        name,
+        checkpoint,
+        metrics,
+        labels,
+        found,
+        split.ids,
+        split.files,
+        device,
+        augmented,
+        weights,
+        test_selected,
     )
 
 
@@ -123,6 +139,7 @@ def save(evaluation: Evaluation, split: Split, folder: RunFolder) -> None:
         "n": len(evaluation.labels),
         "metrics": evaluation.metrics.to_dict(),
         "augmented": evaluation.augmented.to_dict() if evaluation.augmented else None,
+        "test_selected": evaluation.test_selected,
     }
     where = f"evaluation/{evaluation.split}"
     folder.write(

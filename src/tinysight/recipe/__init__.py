@@ -87,10 +87,25 @@ class Recipe(Part):
         ge=1,
         description="stop after so many epochs without a better validation accuracy",
     )
+    stop_at: Number | None = Field(
+        default=None,
+        gt=0,
+        le=1,
+        description="stop after the epoch whose running training accuracy reaches it",
+    )
+    keep: Literal["best", "last"] = Field(
+        default="best",
+        description="whose weights are the result: the best epoch's by validation, or the last's",
+    )
     final: Switch = Field(
         default=False,
         description="train on train and validation together and keep the last weights; nothing "
         "is chosen",
+    )
+    protocol: Literal["locked", "source"] = Field(
+        default="locked",
+        description="source: train on train and validation together, with test in the place of "
+        "validation, as many tutorials do; to reproduce them, since the result is test-selected",
     )
     precision: Literal["auto", "bf16", "fp32"] = "auto"
     init: str | None = Field(
@@ -109,6 +124,12 @@ class Recipe(Part):
         return self
 
     @model_validator(mode="after")
+    def _one_protocol(self) -> Self:
+        if self.final and self.protocol == "source":
+            raise ValueError("final=true chooses nothing, protocol=source on test; drop one")
+        return self
+
+    @model_validator(mode="after")
     def _warmup_ends(self) -> Self:
         if self.schedule.warmup >= self.epochs:
             raise ValueError(
@@ -116,6 +137,13 @@ class Recipe(Part):
                 f"after {self.epochs} epochs; schedule.warmup=0 leaves it away"
             )
         return self
+
+    @property
+    def chosen_on(self) -> Literal["validation", "test"] | None:
+        """The split that is held out while it trains; None: nothing is."""
+        if self.final:
+            return None
+        return "test" if self.protocol == "source" else "validation"
 
     def __init__(self, **fields: Any) -> None:
         try:

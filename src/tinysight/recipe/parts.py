@@ -48,6 +48,7 @@ OPTIM_READERS = {
     "nesterov": ("sgd", "muon"),
     "betas": ("adam", "adamw"),
     "eps": ("adam", "adamw"),
+    "convention": ("adam", "adamw"),
 }
 RATES: Mapping[str, float] = {"sgd": 0.1, "muon": 0.12, "adam": 1e-3, "adamw": 1e-3}
 SCHEDULE_READERS = {
@@ -227,6 +228,11 @@ class Optim(Part):
     weight_decay: Number = Field(default=5e-4, ge=0, le=10)
     betas: tuple[Number, Number] = Field(default=(0.9, 0.999), description="of adam and adamw")
     eps: Number = Field(default=1e-8, gt=0, le=1, description="of adam and adamw")
+    convention: Literal["torch", "keras"] = Field(
+        default="torch",
+        description="of adam and adamw: where eps is added; keras: to the root of the second "
+        "moment before its correction, 'epsilon hat' of arXiv:1412.6980, section 2",
+    )
     clip: Number | None = Field(default=None, gt=0, description="largest norm of the gradient")
 
     @model_validator(mode="before")

@@ -15,20 +15,31 @@ from pathlib import Path
 
 from tinysight.errors import UnknownName, UsageError, unknown
 from tinysight.recipe import Facts, Recipe
+from tinysight.recipes.batchnorm import batchnorm
 from tinysight.recipes.best import best
+from tinysight.recipes.deep_dive import deep_dive
 from tinysight.recipes.fast import fast
+from tinysight.recipes.hands_on import hands_on
 from tinysight.recipes.linear import linear
+from tinysight.recipes.overfitting import overfit_base, overfit_robust
 from tinysight.recipes.quick import quick
+from tinysight.recipes.residual import residual
 from tinysight.recipes.standard import standard
 from tinysight.run import RunFolder
 
 __all__ = ["RECIPES", "find", "record", "resolve"]
 
 RECIPES: Mapping[str, Callable[[Facts], Recipe]] = {
+    "batchnorm": batchnorm,
     "best": best,
+    "deep-dive": deep_dive,
     "fast": fast,
+    "hands-on": hands_on,
     "linear": linear,
+    "overfit-base": overfit_base,
+    "overfit-robust": overfit_robust,
     "quick": quick,
+    "residual": residual,
     "standard": standard,
 }
 

@@ -165,7 +165,7 @@ class Gathered:
     def seen(self) -> Share | None:
         """The best checkpoint's validation accuracy as the training measured it."""
         value = self.best.get("validation_accuracy")
-        n = (self.data.get("splits", {}).get("validation") or {}).get("n", 0)
+        n = (self.data.get("splits", {}).get(self.recipe.chosen_on) or {}).get("n", 0)
         if value is None or not math.isfinite(value) or not n:
             return None
         return wilson(round(value * n), n)
@@ -176,8 +176,9 @@ class Gathered:
         accuracy, n = self.best.get("train_accuracy_clean"), self.best.get("train_clean_n")
         if accuracy is None or not math.isfinite(accuracy) or not n:
             return None
-        if "validation" in self.evaluated:
-            validation = self.evaluated["validation"].metrics.top1
+        chosen_on = self.recipe.chosen_on
+        if chosen_on is not None and chosen_on in self.evaluated:
+            validation = self.evaluated[chosen_on].metrics.top1
         else:
             validation = self.seen
         if validation is None or not validation.n:

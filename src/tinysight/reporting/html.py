@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from tinysight.data import DATASETS
 from tinysight.evaluation.fitting import OVERFIT_GAP, UNDERFIT_TRAIN, WIDEST
 from tinysight.progress import duration
+from tinysight.recipe import Recipe
 from tinysight.reporting import formats, reading
 from tinysight.reporting.gathering import Evaluated, Gathered, gather
 from tinysight.reporting.plots import MANY, NAME, Plot, extremes, plots
@@ -65,7 +66,7 @@ def _render(run: Gathered, drawn: Mapping[str, Plot], repeat: _Repeat) -> str:
         numbered={i for i, name in enumerate(classes) if not drawable(name)},
         galleries=_galleries(main),
         numbers=list(_numbers(run)),
-        splits=list(_splits(run.data)),
+        splits=list(_splits(run.data, run.recipe)),
         counts=_counts(run.data),
         source=_source(run.data.get("source") or {}),
         fitting=run.fitting,
@@ -101,14 +102,15 @@ def _numbers(run: Gathered) -> Iterator[tuple[str, str, str]]:
         speed = sorted(row["pictures_per_second"] for row in run.epochs)[len(run.epochs) // 2]
         yield "Speed", f"{speed:,.0f}", "training pictures a second"
         best = run.best.get("epoch")
-        remark = f"best by validation: epoch {best}" if best else ""
+        kept = "kept" if run.recipe.final or run.recipe.keep == "last" else "best by validation"
+        remark = f"{kept}: epoch {best}" if best else ""
         yield "Epochs", f"{len(run.epochs)} of {run.recipe.epochs}", remark
     if last.get("peak_memory_bytes"):
         yield "Peak memory", formats.memory(last["peak_memory_bytes"]), "resident, whole process"
 
 
-def _splits(data: Mapping[str, Any]) -> Iterator[tuple[str, int, str]]:
-    """Each split: name, pictures, and how they spread over the classes."""
+def _splits(data: Mapping[str, Any], recipe: Recipe) -> Iterator[tuple[str, int, str, str]]:
+    """Each split: name, pictures, how they spread over the classes, and what it is used for."""
     for name, split in (data.get("splits") or {}).items():
         if not split:
             continue
@@ -119,7 +121,24 @@ def _splits(data: Mapping[str, Any]) -> Iterator[tuple[str, int, str]]:
         else:
             rare, common = (cut(classes[counts.index(n)], NAME) for n in (few, most))
             spread = f"from {few:,} ({rare}) to {most:,} ({common})"
-        yield name, split["n"], spread
+        yield name, split["n"], spread, _use(name, recipe)
+
+
+def _use(split: str, recipe: Recipe) -> str:
+    if split == "train":
+        return "learning"
+    if split == "test":
+        selected = "choosing the checkpoint, and the number above"
+        return selected if recipe.chosen_on == "test" else "the final number"
+    if recipe.final:
+        return "learning too: a final fit"
+    if recipe.chosen_on == "test":
+        return "learning too: protocol=source"
+    return (
+        "watching; the last checkpoint is kept"
+        if recipe.keep == "last"
+        else ("choosing the checkpoint")
+    )
 
 
 def _counts(data: Mapping[str, Any]) -> list[tuple[str, list[int]]]:

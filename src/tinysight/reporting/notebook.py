@@ -37,7 +37,8 @@ def html(folder: RunFolder) -> str:
 def _rows(folder: RunFolder, run: Gathered) -> list[tuple[str, str]]:
     rows = [("run", str(folder.path))]
     for split, found in run.evaluated.items():
-        rows.append((f"{split} accuracy", str(found.metrics.top1)))
+        mark = ", test-selected" if run.recipe.chosen_on == "test" else ""
+        rows.append((f"{split} accuracy", f"{found.metrics.top1}{mark}"))
         if found.augmented:
             rows.append(("", str(found.augmented)))
     if run.fitting:

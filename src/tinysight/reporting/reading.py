@@ -91,6 +91,11 @@ def _ended(run: Gathered) -> str:
             f"Stopped early, as the recipe asks: {done} of {planned} epochs, after no better "
             f"validation accuracy for {run.recipe.patience} of them."
         )
+    if stopped == "reached":
+        return (
+            f"Stopped, as the recipe asks: {done} of {planned} epochs, when the running training "
+            f"accuracy had reached {run.recipe.stop_at:.0%}."
+        )
     if stopped is None and done < planned:
         return (
             f"This training has no recorded end: {done} of {planned} epochs were completed. "

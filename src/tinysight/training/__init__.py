@@ -25,7 +25,11 @@ from tinysight.training.signals import StopRequest
 
 __all__ = ["Plan", "plan", "resume", "train"]
 
-ENDS = ("completed", "early")  # of a training that has nothing left to do by its own plan
+ENDS = (
+    "completed",
+    "early",
+    "reached",
+)  # of a training that has nothing left to do by its own plan
 
 
 def train(
@@ -112,11 +116,12 @@ def _reported(folder: RunFolder) -> bool:
     """Whether the weights that the run ended with are evaluated and reported."""
     if not folder.report_html.is_file():
         return False
-    if folder.recipe().final:  # which is evaluated where that is asked for
+    split = folder.recipe().chosen_on
+    if split is None:  # a final fit is evaluated where that is asked for
         return True
-    if not folder.has_json("evaluation/validation/metrics"):
+    if not folder.has_json(f"evaluation/{split}/metrics"):
         return False
-    found = folder.read_json("evaluation/validation/metrics")
+    found = folder.read_json(f"evaluation/{split}/metrics")
     return found.get("weights") == folder.digest("best")
 
 
@@ -129,6 +134,8 @@ def _carry_out(
     progress: Progress,
 ) -> None:
     logging.getLogger("tinysight").info("%s\n%s", folder.path, ready)
+    if ready.recipe.chosen_on == "test":
+        folder.count_test_read("train, by protocol=source")
     fit(
         copy.deepcopy(ready.model),
         *ready.splits,

@@ -246,7 +246,7 @@ def fit(
 
                 now.rate = recipe.optim.lr * plateau.factor
                 now.rate *= factor(recipe.schedule, now.step, total, per_epoch)
-                optimizer.lr = now.rate
+                optimizer.lr, optimizer.done = now.rate, now.step
 
                 with autocast:
                     logits = network(images)
@@ -313,10 +313,13 @@ def fit(
             better = now.best is None or scored > now.best
             if better:
                 now.best, now.best_epoch = scored if held_out else None, epoch
-            chosen = better and (rival is None or scored >= rival)
+            chosen = recipe.keep == "last" or (better and (rival is None or scored >= rival))
             waited = epoch - now.risen_epoch
             early = recipe.patience is not None and waited >= recipe.patience
-            stopped = "completed" if now.step == total else "early" if early else None
+            accuracy = tally.accuracy()
+            reached = recipe.stop_at is not None and accuracy >= recipe.stop_at
+            stopped = "reached" if reached else "early" if early else None
+            stopped = "completed" if now.step == total else stopped
             if stop.signal and not stopped:
                 stopped = "interrupted"
             now.epoch = epoch
@@ -327,11 +330,14 @@ def fit(
             progress.epoch(row, better=chosen)
             if stop.signal and stopped:  # one that came since is heard in the next step
                 raise _interrupted(stop.signal, now.step, epoch, folder)
-            if early and now.step < total:
+            if stopped == "early":
                 progress.say(
                     f"stopped early: no better validation accuracy in {waited} epochs; "
                     f"the best is epoch {now.best_epoch}"
                 )
+            if stopped == "reached":
+                progress.say(f"stopped: the running training accuracy, {accuracy:.2%}, is reached")
+            if stopped:
                 break
 
 
@@ -349,10 +355,13 @@ def _seed_dropout(seed: int, step: int, device: torch.device) -> None:
 
 
 def _broken(loss: Tensor, model: nn.Module) -> Tensor:
-    """Whether the loss or a gradient is no number: one value on their device, not waited for."""
+    """Whether the loss or a gradient is no number: one value on their device, not waited for.
+
+    By the gradients' norms, which are quick to have; one above 1e19 counts as none.
+    """
     grads = [p.grad for p in model.parameters() if p.grad is not None]
-    largest = torch._foreach_norm(grads, math.inf)  # pyright: ignore[reportPrivateImportUsage]
-    return torch.stack([loss.detach(), *largest]).isfinite().all().logical_not()
+    norms = torch._foreach_norm(grads, 2)  # pyright: ignore[reportPrivateImportUsage]
+    return torch.stack([loss.detach(), *norms]).isfinite().all().logical_not()
 
 
 def _joined(folder: RunFolder, found: dict[str, Any], step: int) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import torch
@@ -42,10 +43,11 @@ class Optimiser:
 
     Attributes:
         lr: the learning rate of the next step.
+        done: how many steps were done before it.
     """
 
     def __init__(self, groups: list[Group], settings: recipe.Optim) -> None:
-        self.groups, self.settings, self.lr = groups, settings, settings.lr
+        self.groups, self.settings, self.lr, self.done = groups, settings, settings.lr, 0
         for group in groups:
             # From zeros the first step is the gradient's, as torch has it; a void one leaves zeros.
             group.first = [torch.zeros_like(p) for p in group.params]
@@ -123,6 +125,9 @@ class Optimiser:
     ) -> None:
         beta1, beta2 = self.settings.betas
         function = adam if group.rule == "adam" else adamw
+        eps = self.settings.eps
+        if self.settings.convention == "keras":  # torch divides the root by the same
+            eps /= math.sqrt(1 - beta2 ** (self.done + 1))
         function(
             params,
             grads,
@@ -137,7 +142,7 @@ class Optimiser:
             beta2=beta2,
             lr=self.lr * group.scale,
             weight_decay=group.weight_decay,
-            eps=self.settings.eps,
+            eps=eps,
             maximize=False,
         )
 

@@ -67,10 +67,11 @@ class Plan:
 
     @property
     def splits(self) -> tuple[Split, Split | None]:
-        """What is trained on, and what is held out: of a final fit nothing is."""
-        if self.recipe.final:
-            return self.data.train.joined(self.data.validation), None
-        return self.data.train, self.data.validation
+        """What is trained on, and what is held out: see `Recipe.chosen_on`."""
+        if self.recipe.chosen_on == "validation":
+            return self.data.train, self.data.validation
+        held_out = self.data.test if self.recipe.chosen_on == "test" else None
+        return self.data.train.joined(self.data.validation), held_out
 
     def facts(self) -> dict[str, Any]:
         """Return what data.json says; how many a class has in test is no read of its labels."""
@@ -108,10 +109,13 @@ class Plan:
         per_epoch = steps(train, r.batch_size)
         clean = clean_pictures(train, validation)
         chosen = (
-            f"validation accuracy of {_count(validation, 'picture')}, {_within(validation)} (95%)"
+            f"{r.chosen_on} accuracy of {_count(validation, 'picture')}, "
+            f"{_within(validation)} (95%)"
             if validation
             else "final fit on train and validation, the last weights are kept: nothing is chosen"
         )
+        if r.chosen_on == "test":
+            chosen += ", test-selected (protocol=source): no measure of new pictures"
         lines = {
             "data": f"{d.title}: {sizes}; {h[0]}x{h[1]}x{h[2]}, {len(d.classes)} classes",
             "model": f"{r.model.name}: {self.table.parameters:,} parameters, "
@@ -185,6 +189,8 @@ def plan(data: DataSet, recipe: Recipe, *, device: str = "auto", compilation: st
 
 
 def _check(recipe: Recipe, data: DataSet) -> None:
+    if recipe.protocol == "source" and data.test is None:
+        raise RecipeError(f"protocol=source: {data.name} has no test split to choose on")
     n, weights = _sizes(data, recipe)[0], recipe.loss.class_weights
     if recipe.batch_size > n:
         raise RecipeError(
@@ -219,7 +225,9 @@ def _check_statistics(recipe: Recipe, n: int, table: Description) -> None:
 def _sizes(data: DataSet, recipe: Recipe) -> tuple[int, int]:
     """How many pictures are trained on, and how many held out; as `Plan.splits` has them."""
     n, held = len(data.train), len(data.validation)
-    return (n + held, 0) if recipe.final else (n, held)
+    if recipe.chosen_on == "validation":
+        return n, held
+    return n + held, len(data.test) if recipe.chosen_on == "test" and data.test else 0
 
 
 def _count(n: float, thing: str) -> str:

@@ -1,0 +1,32 @@
+"""Source project P3: three convolutions with batch norm, in Keras, on CIFAR-10."""
+
+from __future__ import annotations
+
+from tinysight.recipe import Facts, Model, Optim, Recipe, Schedule
+from tinysight.recipes.adapting import batch_size, epochs
+
+__all__ = ["batchnorm"]
+
+
+def batchnorm(facts: Facts) -> Recipe:
+    """Train P3's network, layer by layer as it was published.
+
+    Source: student project P3, "CNN for CIFAR-10", Keras: Adam at 0.001, early stopping; published
+        "over 70 %" on test. Its next steps are a name away: `model=mobilenet`, `model=resnet18`,
+        `augment.flip=true`.
+    For: a small network by the book.
+    Expected: not yet run.
+    Record: `tinysight train cifar10 --recipe batchnorm protocol=source`. Not yet run. Chosen here,
+        as the source leaves it open: batches of 64; at most 30 epochs, early stopping after 5
+        without a better accuracy, the best kept. Conventions of Keras: starts, batch norm, padding,
+        Adam with epsilon 1e-7.
+    """
+    return Recipe(
+        name="batchnorm",
+        epochs=epochs(facts, 30),
+        batch_size=batch_size(facts, 64),
+        model=Model(name="p3"),
+        optim=Optim(name="adam", lr=1e-3, weight_decay=0.0, eps=1e-7, convention="keras"),
+        schedule=Schedule(name="constant"),
+        patience=5,
+    )

@@ -1,0 +1,34 @@
+"""Source project P0: every basic layer, on CIFAR-100."""
+
+from __future__ import annotations
+
+from tinysight.recipe import Augment, Facts, Model, Optim, Recipe, Schedule
+from tinysight.recipes.adapting import batch_size, epochs
+
+__all__ = ["deep_dive"]
+
+
+def deep_dive(facts: Facts) -> Recipe:
+    """Train P0's network: filters of several sizes and strides, pooling, batch norm, dropout.
+
+    Source: student project P0, "Deep dive into CNNs", on CIFAR-100: Keras, Adam, 20 epochs, data
+        augmentation, early stopping. It names its layers and leaves their sizes open, and published
+        no accuracy.
+    For: seeing what each basic layer does.
+    Expected: not yet run.
+    Record: `tinysight train cifar100 --recipe deep-dive --evaluate-test`. Not yet run. Chosen here,
+        as the source leaves it open: the sizes, see model p0; batches of 128; flip, shifts of a
+        tenth and rotation of 5 degrees; learning rate 0.001, constant; early stopping after 5
+        epochs without a better validation accuracy, the best kept. Conventions of Keras: starts,
+        batch norm, padding, Adam with epsilon 1e-7.
+    """
+    return Recipe(
+        name="deep-dive",
+        epochs=epochs(facts, 20),
+        batch_size=batch_size(facts, 128),
+        model=Model(name="p0"),
+        augment=Augment(flip=facts.mirror, translate=0.1, rotate=5, fill="reflect"),
+        optim=Optim(name="adam", lr=1e-3, weight_decay=0.0, eps=1e-7, convention="keras"),
+        schedule=Schedule(name="constant"),
+        patience=5,
+    )

@@ -1,0 +1,33 @@
+"""Source project P4: a plain network with dropout and batch norm, by SGD or Adam, on CIFAR-10."""
+
+from __future__ import annotations
+
+from tinysight.recipe import Augment, Facts, Model, Optim, Recipe, Schedule
+from tinysight.recipes.adapting import batch_size, epochs
+
+__all__ = ["hands_on"]
+
+
+def hands_on(facts: Facts) -> Recipe:
+    """Train P4's network: convolution, ReLU, pooling, dense; with batch norm and dropout.
+
+    Source: student project P4, "Hands-on CNN", on CIFAR-10: random crop and flip, standardised
+        pictures, cross-entropy, SGD with momentum or Adam. It published no accuracy.
+    For: a first network of one's own; `optim.name=adam` for the other optimiser.
+    Expected: not yet run.
+    Record: `tinysight train cifar10 --recipe hands-on --evaluate-test`. Not yet run. Chosen here,
+        as the source leaves it open: 64, 128 and 256 channels, dropout 0.5 before the last layer;
+        batches of 128; 20 epochs; SGD at 0.05 with momentum 0.9, or Adam at 0.001, and weight decay
+        0.0005, both along a cosine; crop by 4 pixels.
+    """
+    return Recipe(
+        name="hands-on",
+        epochs=epochs(facts, 20),
+        batch_size=batch_size(facts, 128),
+        model=Model.model_validate(
+            {"name": "plain", "width": 64, "batchnorm": True, "dropout": 0.5}
+        ),
+        augment=Augment(flip=facts.mirror, crop=4, fill="zero"),
+        optim=Optim(name="sgd", lr=0.05, momentum=0.9, weight_decay=5e-4),
+        schedule=Schedule(name="cosine"),
+    )

@@ -1,0 +1,32 @@
+"""Source project P2: a residual network in PyTorch, on CIFAR-10 and CIFAR-100."""
+
+from __future__ import annotations
+
+from tinysight.recipe import Augment, Facts, Model, Optim, Recipe, Schedule
+from tinysight.recipes.adapting import batch_size, epochs
+
+__all__ = ["residual"]
+
+
+def residual(facts: Facts) -> Recipe:
+    """Train P2's network: residual blocks, batch norm, dropout, pooling; depth and width to choose.
+
+    Source: student project P2, "Advanced image classification", PyTorch: random crop, flip, colour
+        jitter, Adam, the rate lowered where the validation loss stands still. It published no
+        accuracy.
+    For: a sound network by usual means.
+    Expected: not yet run.
+    Record: `tinysight train DATA --recipe residual --evaluate-test`, and `model.depth=2`,
+        `model.width=32` for others. Not yet run. Chosen here, as the source leaves it open: the
+        sizes, see model p2; batches of 128; crop by 4 pixels, brightness and contrast by 20 %;
+        Adam at 0.001 with weight decay 0.0005, lowered to a fifth after 3 epochs.
+    """
+    return Recipe(
+        name="residual",
+        epochs=epochs(facts, 40),
+        batch_size=batch_size(facts, 128),
+        model=Model(name="p2"),
+        augment=Augment(flip=facts.mirror, crop=4, fill="zero", brightness=0.2, contrast=0.2),
+        optim=Optim(name="adam", lr=1e-3, weight_decay=5e-4),
+        schedule=Schedule(name="plateau", factor=0.2, patience=3),
+    )

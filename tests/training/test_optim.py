@@ -4,6 +4,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -54,7 +55,7 @@ def test_sgd_against_its_formula(nesterov: bool) -> None:
 
 
 @pytest.mark.parametrize("name", ["adam", "adamw"])
-def test_adam_in_the_convention_of_keras_against_its_formula(name: str) -> None:
+def test_adam_in_the_convention_of_keras_against_its_formula(name: Any) -> None:
     """Epsilon is added to the root before its correction; here it is large, so that it shows."""
     w = nn.Linear(1, 1, bias=False)
     settings = {"lr": 0.1, "betas": (0.9, 0.99), "eps": 0.1, "weight_decay": 0.0}

@@ -132,17 +132,45 @@ def test_a_file_made_to_do_harm_is_refused_and_does_none(
 
 @pytest.mark.parametrize(
     "name",
-    ["recipe.json", "data.json", "metrics.csv", "checkpoints/last.json", "checkpoints/best.json"],
+    [
+        "recipe.json",
+        "data.json",
+        "model.json",
+        "environment.json",
+        "diverged.json",
+        "metrics.csv",
+        "checkpoints/last.json",
+        "checkpoints/best.json",
+        "evaluation/validation/metrics.json",
+        "evaluation/validation/gallery.json",
+        "evaluation/test_reads.jsonl",
+    ],
 )
 def test_a_pickle_in_the_place_of_any_other_file_is_refused(
     name: str, run: Path, tmp_path: Path
 ) -> None:
     touched = tmp_path / "touched"
-    (run / name).write_bytes(gadget(touched))
-    reseal(run)
+    sealed(RunFolder(run), name, gadget(touched))
     with pytest.raises(TinysightError, match=Path(name).name):
         tinysight.load(run).report()
     assert not touched.exists()
+
+
+@pytest.mark.parametrize("name", [n for n, make in FILES.items() if make(Path("x"))[:1] != b"{"])
+@pytest.mark.parametrize("as_", ["data_batch_1", "x.tar", "x.zip", "x.npz", "x.npy", "x.parquet"])
+def test_the_same_files_as_data_are_refused_and_do_none(
+    as_: str, name: str, tmp_path: Path
+) -> None:
+    """What the readers open: pickles, archives, arrays; more of each in tests/data."""
+    touched, file = tmp_path / "touched", tmp_path / "data" / as_
+    file.parent.mkdir()
+    file.write_bytes(FILES[name](touched))
+    for source in (file, file.parent):
+        with pytest.raises(TinysightError) as error:
+            tinysight.load_data(source, quiet=True)
+        assert "\n" not in str(error.value)
+    assert not touched.exists()
+    assert sorted(p.name for p in tmp_path.rglob("*")) == sorted(["data", as_])
 
 
 @pytest.mark.parametrize(

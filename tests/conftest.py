@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+os.environ["KERAS_BACKEND"] = "torch"  # before anything loads Keras
+os.environ["TINYSIGHT_DATA"] = tempfile.mkdtemp()  # nothing of the user is read or changed
 REQUIRED = os.environ.get("TINYSIGHT_REQUIRE", "").split(",")
 
 

@@ -10,6 +10,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "tinysight"
 # Names in one entry do not import each other.
 LAYERS: list[set[str]] = [
     {"errors"},
+    {"places"},
     {"pictures"},
     {"recipe"},
     {"run"},

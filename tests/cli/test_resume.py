@@ -58,7 +58,7 @@ def test_what_is_shown_of_a_run_is_of_its_weights(cli: Cli, run: Path) -> None:
     """As JSON too: the evaluation on test is of the weights before."""
     said = cli("train", "--resume", run, "epochs=3", "--json")
     assert said.code == 0, said.err
-    assert set(json.loads(said.out)) == {"run", "report", "validation"}
+    assert set(json.loads(said.out)) == {"run", "report", "test_selected", "validation"}
     file = run / "evaluation" / "validation" / "metrics.json"
     file.write_text(file.read_text().replace("0", "1", 1))
     said = cli("train", "--resume", run, "epochs=4", "--json")

@@ -280,7 +280,7 @@ def test_an_epoch_that_was_cut_short_is_completed(
 ) -> None:
     """As if it had not been measured at its half: for the plateau, say, which waits for a loss."""
     recipe = small.override_all(
-        {"epochs": 1.5, "schedule.name": "plateau", "schedule.patience": 1, "optim.lr": 1.0}
+        {"epochs": 1.5, "schedule.name": "plateau", "schedule.patience": 1, "optim.lr": 0.3}
     )
     folder = run(toy, recipe, tmp_path / "run")
     assert [row["step"] for row in folder.metrics()] == [6, 9]

@@ -102,4 +102,6 @@ def _adapt(recipe: str | Path | Recipe, facts: Facts, overrides: Mapping[str, An
         UnknownName, RecipeError: no such recipe, field or value.
     """
     found = resolve_recipe(recipe, facts).override_all(overrides)
-    return found.model_copy(update={"model": resolve_model(found.model)})
+    # What is read from a file or a run may come from somebody else.
+    named = isinstance(recipe, Recipe) or not {"model", "model.name"}.isdisjoint(overrides)
+    return found.model_copy(update={"model": resolve_model(found.model, named=named)})

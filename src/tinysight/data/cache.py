@@ -15,7 +15,6 @@ import hashlib
 import json
 import os
 import re
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -30,6 +29,7 @@ from safetensors.torch import save_file
 
 from tinysight.data.prepared import Part, Prepared
 from tinysight.errors import ResourceError
+from tinysight.places import cache_folder
 from tinysight.run import write_atomic
 
 __all__ = ["cache_folder", "cached"]
@@ -41,20 +41,6 @@ FIELDS = ("name", "title", "classes", "fingerprints", "source", "notes", "mirror
 
 class _DamagedError(Exception):
     """An entry is there but is not what was written."""
-
-
-def cache_folder() -> Path:
-    """Return the folder of decoded data sets; it need not exist."""
-    if named := os.environ.get("TINYSIGHT_CACHE"):
-        return Path(named)
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "tinysight"
-    if sys.platform == "win32":
-        local = os.environ.get("LOCALAPPDATA")
-        return (Path(local) if local else Path.home() / "AppData" / "Local") / "tinysight" / "cache"
-    xdg = os.environ.get("XDG_CACHE_HOME", "")
-    # The XDG specification has relative paths ignored.
-    return (Path(xdg) if Path(xdg).is_absolute() else Path.home() / ".cache") / "tinysight"
 
 
 def cached(

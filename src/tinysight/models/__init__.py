@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from tinysight.errors import ModelError, RecipeError, unknown
+from tinysight.models import foreign
 from tinysight.models.describe import Description, Layer, describe
 from tinysight.models.layers import Classifier, Whiten
 from tinysight.models.mobile import mobilenet
@@ -52,15 +53,22 @@ ADAPT_PIXELS = 4_000_000  # at most, of larger ones
 MOST_PARAMETERS = 1_000_000_000
 
 
-def resolve(settings: Model) -> Model:
+def resolve(settings: Model, *, named: bool = False) -> Model:
     """Return the settings checked, with every option of the model written out.
+
+    Args:
+        named: by the user just now; see `foreign.resolve`.
 
     Raises:
         UnknownName: no such model.
         RecipeError: an option that the model lacks, or a value that it refuses.
+        ModelError: a file that nobody has named on this machine.
     """
+    if foreign.is_foreign(settings.name):
+        name, given = foreign.resolve(settings.name, settings.options, named=named)
+        return Model(name=name, **given)
     if settings.name not in MODELS:
-        raise unknown("model", settings.name, MODELS)
+        raise unknown("model", settings.name, [*MODELS, "path.py:name"])
     options = check(settings.name, MODELS[settings.name], settings.options)
     return Model(name=settings.name, **options)
 
@@ -98,13 +106,32 @@ def build(
     torch.Size([4, 10])
     """
     settings = resolve(settings)
-    name, options, builder = settings.name, settings.options, MODELS[settings.name]
+    name, options = settings.name, settings.options
     if classes < 2:
         raise ModelError(f"a classifier needs 2 classes or more, got {classes}")
     if min(shape) < 1:
         raise ModelError(f"pictures need a height, a width and channels, got {shape}")
-    with torch.device("meta"):  # shapes without memory: weigh first
-        weight = sum(p.numel() for p in builder(shape, classes, **options)[0].parameters())
+    if name in MODELS:
+        with torch.device("meta"):  # shapes without memory: weigh first
+            _weigh(name, MODELS[name](shape, classes, **options)[0], shape)
+    with torch.random.fork_rng(devices=[]), torch.device("cpu"):
+        # torch.manual_seed would seed the accelerators too, which fork_rng does not put back here
+        torch.default_generator.manual_seed(seed)
+        if name in MODELS:
+            net, note = MODELS[name](shape, classes, **options)
+        else:
+            net, note = foreign.build(name, options, shape, classes, seed=seed)
+            _weigh(name, net, shape)
+        model = Classifier(
+            net, shape, classes, mean=mean, deviation=deviation, name=name, note=note
+        )
+    # the stubs of Module.to do not know memory_format
+    return model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+
+
+def _weigh(name: str, net: nn.Module, shape: tuple[int, int, int]) -> None:
+    """Refuse a network that is too large to train."""
+    weight = sum(p.numel() for p in net.parameters())
     if weight > MOST_PARAMETERS:
         h, w, c = shape
         raise RecipeError(
@@ -112,15 +139,6 @@ def build(
             f"at most {MOST_PARAMETERS:,} can be trained; choose smaller pictures (data.size) or "
             "options"
         )
-    with torch.random.fork_rng(devices=[]), torch.device("cpu"):
-        # torch.manual_seed would seed the accelerators too, which fork_rng does not put back here
-        torch.default_generator.manual_seed(seed)
-        net, note = builder(shape, classes, **options)
-        model = Classifier(
-            net, shape, classes, mean=mean, deviation=deviation, name=name, note=note
-        )
-    # the stubs of Module.to do not know memory_format
-    return model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
 
 def adapt(model: Classifier, images: Tensor) -> None:

@@ -126,7 +126,7 @@ def describe(model: Classifier, shape: tuple[int, int, int]) -> Description:
         statistics=sum(
             b.numel()
             for n, b in model.named_buffers()
-            if n.endswith(("running_mean", "running_var"))
+            if n.endswith(("running_mean", "running_var", "moving_mean", "moving_variance"))
         ),
         flops=follow.flops,
     )

@@ -9,6 +9,8 @@ uniform, zero biases), in `plain` as is asked for.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import nn
 
 from tinysight.models import keras
@@ -89,6 +91,7 @@ def p0(
 
     each convolution followed by batch norm and ReLU, each block by half the `dropout`; then a dense
     layer of eight times `width` with batch norm, ReLU and the whole `dropout`, and the last one.
+    What a batch norm follows has no bias.
     """
     size, inside = shape[:2], shape[2]
     parts: dict[str, nn.Module] = {}
@@ -107,8 +110,8 @@ def p0(
     h, w = size
     features, hidden = h * w * inside, 8 * width
     dense: dict[str, nn.Module] = {
-        "dense": nn.Linear(features, hidden),
-        "norm": nn.BatchNorm1d(hidden, eps=1e-3, momentum=0.01),
+        "dense": nn.Linear(features, hidden, bias=False),
+        "norm": keras.batch_norm_1d(hidden),
         "relu": nn.ReLU(),
     }
     if dropout:
@@ -141,7 +144,7 @@ def p3(
 
 
 def _blocks(
-    shape: tuple[int, int, int], width: int, norms: list[nn.BatchNorm2d] | None
+    shape: tuple[int, int, int], width: int, norms: Sequence[nn.BatchNorm2d] | None
 ) -> tuple[dict[str, nn.Module], int, str]:
     """The 3 blocks and the flattening; how many values come out; what was chosen.
 

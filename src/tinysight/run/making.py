@@ -18,7 +18,15 @@ from tinysight.run.manifest import PENDING
 __all__ = ["check", "made"]
 
 # What a folder has before it is a run, which the writing of its recipe.json makes it.
-BEGINNING = {LOCK, TRAINER, ".manifest.lock", "manifest.json", "data.json", "model.json"}
+BEGINNING = {
+    LOCK,
+    TRAINER,
+    ".manifest.lock",
+    "manifest.json",
+    "data.json",
+    "model.json",
+    "network.py",
+}
 
 
 def check(out: str | Path | None) -> None:

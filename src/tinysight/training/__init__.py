@@ -15,6 +15,7 @@ import math
 from pathlib import Path
 
 from tinysight.errors import UsageError
+from tinysight.models.foreign import is_foreign, source
 from tinysight.progress import Progress
 from tinysight.run import Checkpoint, RunFolder
 from tinysight.training.batches import steps, steps_in_all
@@ -49,8 +50,11 @@ def train(
     stem = f"{ready.data.name}-{ready.recipe.name}"
     # From before the folder is there, so that a signal never leaves one that is half made.
     with StopRequest() as stop, RunFolder.made(stem, out) as folder:
+        own = ready.recipe.model.name
+        network = {"network.py": source(own)} if is_foreign(own) else {}
         folder.write(
             {
+                **network,
                 "data.json": _json(ready.facts()),
                 "model.json": _json(ready.table.to_dict()),
                 "recipe.json": ready.recipe.to_json(),  # last: it makes the folder a run

@@ -26,6 +26,7 @@ from tinysight.machine import (
 )
 from tinysight.models import adapt, build
 from tinysight.models.describe import Description, describe
+from tinysight.models.keras_network import KerasNetwork
 from tinysight.models.layers import Classifier
 from tinysight.models.restore import warm_start
 from tinysight.recipe import Recipe
@@ -154,6 +155,8 @@ def plan(data: DataSet, recipe: Recipe, *, device: str = "auto", compilation: st
             seed=recipe.seed,
         )
         adapt(model, data.train.images)
+        if isinstance(model.net, KerasNetwork):
+            precision = _for_keras(recipe, precision)
         chosen = choose_compilation(
             compilation,
             place,
@@ -201,6 +204,22 @@ def _check(recipe: Recipe, data: DataSet) -> None:
             f"loss.class_weights has {len(weights)} weights, "
             f"the data set {len(data.classes)} classes"
         )
+
+
+def _for_keras(recipe: Recipe, chosen: Precision) -> Precision:
+    """The number format of a Keras network, which has a policy of its own.
+
+    Raises:
+        RecipeError: an optimiser that takes torch's kernels.
+    """
+    if recipe.optim.name == "muon":
+        raise RecipeError(
+            "optim.name=muon takes kernels as torch lays them out, and those of Keras are not; use "
+            "optim.name=adam or sgd"
+        )
+    if recipe.precision == "auto":
+        return Precision("fp32", "a Keras network has a policy of its own")
+    return chosen
 
 
 def _check_statistics(recipe: Recipe, n: int, table: Description) -> None:

@@ -9,16 +9,14 @@ that is what is read as long as it is there.
 from __future__ import annotations
 
 import json
-import os
-import sys
 from pathlib import Path
 
 from tinysight.data.published import PUBLISHED, Published
-from tinysight.errors import DataError, ResourceError, unknown
+from tinysight.errors import DataError, unknown
 from tinysight.pictures.formats import printable
+from tinysight.places import data_folder
 
 __all__ = [
-    "data_folder",
     "known_at",
     "locate",
     "own_files",
@@ -28,31 +26,6 @@ __all__ = [
 ]
 
 REFERENCE = "source.json"
-
-
-def data_folder() -> Path:
-    """Return the folder of the archives; it need not exist.
-
-    Raises:
-        ResourceError: the user has no home folder and TINYSIGHT_DATA is not set.
-    """
-    if named := os.environ.get("TINYSIGHT_DATA"):
-        return Path(named)
-    try:
-        if sys.platform == "darwin":
-            return Path.home() / "Library" / "Application Support" / "tinysight"
-        if sys.platform == "win32":
-            local = os.environ.get("LOCALAPPDATA")
-            return (Path(local) if local else Path.home() / "AppData" / "Local") / (
-                "tinysight/data"
-            )
-        xdg = os.environ.get("XDG_DATA_HOME", "")
-        # The XDG specification has relative paths ignored.
-        return (
-            Path(xdg) if Path(xdg).is_absolute() else Path.home() / ".local" / "share"
-        ) / "tinysight"
-    except RuntimeError as error:
-        raise ResourceError(f"no folder for data sets: {error} Set TINYSIGHT_DATA to one") from None
 
 
 def locate(name: str) -> Path | None:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from tinysight.models.keras import BatchNormBiased2d
 from tinysight.training.kernels.library import LANES, MOST, PARTS, Shape, build
 
 __all__ = ["blocks", "fused"]
@@ -76,7 +77,9 @@ def _grouped(sequence: nn.Sequential) -> Iterator[nn.Module | Parts]:
     while modules:
         relu, norm, pool = [*modules[:3], None, None][:3]
         # By type, since a subclass may do something else.
-        if type(relu) is nn.ReLU and type(norm) is nn.BatchNorm2d and type(pool) is nn.MaxPool2d:
+        known = type(norm) in (nn.BatchNorm2d, BatchNormBiased2d)
+        if type(relu) is nn.ReLU and known and type(pool) is nn.MaxPool2d:
+            assert isinstance(norm, nn.BatchNorm2d)
             parts = relu, norm, pool
             if _fits(*parts):
                 yield parts
@@ -132,6 +135,8 @@ class _Function(torch.autograd.Function):
         kept, sums = torch.empty_like(y), _sums(c)
         mean, inverse = torch.empty(2, c, dtype=torch.float32)
         shape = Shape(n, h, w, c, torch.get_num_threads())
+        assert norm.running_var is not None
+        before = norm.running_var.clone() if isinstance(norm, BatchNormBiased2d) else None
         library.forward(
             *map(_at, (x, kept, y, weight, bias, mean, inverse)),
             *map(_at, (norm.running_mean, norm.running_var, sums)),
@@ -140,6 +145,8 @@ class _Function(torch.autograd.Function):
             ctypes.byref(shape),
         )
         norm.num_batches_tracked.add_(1)
+        if isinstance(norm, BatchNormBiased2d) and before is not None:
+            norm.correct(before, n * h * w)
         ctx.save_for_backward(x, kept, weight, mean, inverse)
         ctx.shape, ctx.library = shape, library
         return y

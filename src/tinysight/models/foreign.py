@@ -1,0 +1,252 @@
+"""A network of the user's own, `path.py:name`: a torch module, a Keras model, or what returns one.
+
+The file is run when the network is built. Its SHA-256 sum stands in the recipe beside its name, so
+that a run is never taken up with another network than it was trained with; and a sum that the user
+has not named on this machine is not run at all, see `trust`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import os
+import random
+import runpy
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from tinysight.errors import ModelError, RecipeError, unknown
+from tinysight.models import trust
+from tinysight.models.keras_network import KerasNetwork, is_keras
+
+__all__ = ["build", "is_foreign", "resolve", "source"]
+
+SUM = "sha256"  # the option in which the file's sum stands
+SOFTMAX = (nn.Softmax, nn.LogSoftmax)
+SQUASHING = ("SoftmaxBackward0", "LogSoftmaxBackward0", "SigmoidBackward0")
+
+
+def is_foreign(name: str) -> bool:
+    """Say whether a model's name is that of a network in a file.
+
+    >>> is_foreign("nets.py:small"), is_foreign("resnet18")
+    (True, False)
+    """
+    return ".py:" in name
+
+
+def resolve(name: str, options: dict[str, Any], *, named: bool) -> tuple[str, dict[str, Any]]:
+    """Return the name with its whole path, and the options with the file's sum.
+
+    Args:
+        named: by the user just now, who thereby trusts the file.
+
+    Raises:
+        RecipeError: no such file, or another than the sum in the options says.
+        ModelError: the user has not named it on this machine.
+    """
+    path, attribute = _parts(name)
+    digest = hashlib.sha256(_source(path)).hexdigest()
+    expected = options.get(SUM, digest)
+    if digest != expected:
+        raise RecipeError(
+            f"{path} is not what it was: sha256 {str(expected)[:16]}… expected, {digest[:16]}… "
+            "found; the run's network.py is what it was, or train anew"
+        )
+    if named:
+        trust.add(digest)
+    elif not trust.knows(digest):
+        raise ModelError(
+            f"{path} is code that nobody has named on this machine, and is not run; look at it, "
+            f"then name it: tinysight train DATA model={path}:{attribute} --dry-run"
+        )
+    return f"{path}:{attribute}", {**options, SUM: digest}
+
+
+def source(name: str) -> bytes:
+    """Return the text of the file that a network is in."""
+    return _source(_parts(name)[0])
+
+
+def build(
+    name: str, options: dict[str, Any], shape: tuple[int, int, int], classes: int, *, seed: int
+) -> tuple[nn.Module, str]:
+    """Return the network, from normalised pictures (n c h w) to logits (n k), and a note on it.
+
+    A function is called with `shape` (h w c) and `classes`, if it takes arguments of these names,
+    and with the options. What comes before a softmax at the network's end is what is taken, by the
+    layer that is last, never by the values.
+
+    Raises:
+        RecipeError: options that it does not take.
+        ModelError: the file cannot be run, has no such name, or what is there is no network for
+            these pictures and classes.
+    """
+    path, attribute = _parts(name)
+    options = {key: value for key, value in options.items() if key != SUM}
+    if b"keras" in _source(path):  # whose first import draws numbers, too
+        os.environ.setdefault("KERAS_BACKEND", "torch")
+        with suppress(ImportError):
+            import keras  # noqa: F401
+    with _seeded(seed), _importing_beside(path):
+        found = _named(path, attribute)
+        if not isinstance(found, nn.Module):
+            found = _called(found, name, options, shape, classes)
+        elif options:
+            raise RecipeError(str(unknown(f"option of model {name}", next(iter(options)), [])))
+    if not isinstance(found, nn.Module):
+        raise ModelError(
+            f"{name} is {type(found).__name__}, expected a torch module, a Keras model on torch's "
+            "backend, or a function that returns one"
+        )
+    if is_keras(found):
+        net: nn.Module = KerasNetwork.made(found, name, shape)
+        said = f"Keras {sys.modules['keras'].__version__} model"
+    else:
+        net, said = found, "torch module"
+    _check(net, name, shape, classes)
+    return net, f"own network, a {said}"
+
+
+def _parts(name: str) -> tuple[Path, str]:
+    """The file and the name in it."""
+    path, _, attribute = name.rpartition(":")
+    if not attribute.isidentifier():
+        raise RecipeError(f"model {name}: expected path.py:name, got {attribute!r} for the name")
+    return Path(path).expanduser().resolve(), attribute
+
+
+def _source(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise RecipeError(f"cannot read {path}: {error.strerror}") from None
+
+
+def _named(path: Path, attribute: str) -> Any:
+    """What the file calls so, after it was run."""
+    try:
+        found = runpy.run_path(str(path), run_name=path.stem)
+    except Exception as error:
+        lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if _is(f, path)]
+        where = f", line {lines[-1]}" if lines else ""
+        missing = isinstance(error, ModuleNotFoundError) and error.name == "keras"
+        hint = "; install it: pip install 'tinysight[keras]'" if missing else ""
+        raise ModelError(f"{path}{where}: {type(error).__name__}: {error}{hint}") from error
+    if attribute not in found:
+        public = [key for key in found if not key.startswith("_")]
+        raise RecipeError(str(unknown(f"name in {path}", attribute, public)))
+    return found[attribute]
+
+
+def _is(frame: traceback.FrameSummary, path: Path) -> bool:
+    return Path(frame.filename) == path
+
+
+def _called(
+    function: Any,
+    name: str,
+    options: dict[str, Any],
+    shape: tuple[int, int, int],
+    classes: int,
+) -> Any:
+    if not callable(function):
+        return function
+    takes = inspect.signature(function).parameters
+    if any(p.kind is p.VAR_KEYWORD for p in takes.values()):
+        takes = {**takes, **dict.fromkeys(options)}
+    given = {k: v for k, v in {"shape": shape, "classes": classes}.items() if k in takes}
+    for option in options:
+        if option not in takes or option in given:
+            own = [key for key in takes if key not in ("shape", "classes")]
+            raise RecipeError(str(unknown(f"option of model {name}", option, own)))
+    try:
+        inspect.signature(function).bind(**given, **options)
+    except TypeError as error:
+        raise RecipeError(
+            f"{name} is called with shape, classes and the options of model: {error}"
+        ) from None
+    try:
+        return function(**given, **options)
+    except Exception as error:
+        raise ModelError(f"{name}: {type(error).__name__}: {error}") from error
+
+
+def _check(net: nn.Module, name: str, shape: tuple[int, int, int], classes: int) -> None:
+    """Follow two black pictures through the network; a softmax layer at its end is taken out.
+
+    Raises:
+        ModelError: it does not take them, does not give an output a class, or ends in a softmax or
+            sigmoid that is no layer.
+    """
+    output, last = _followed(net, name, shape)
+    if last is not None and isinstance(net.get_submodule(last), SOFTMAX) and last:
+        parent, _, child = last.rpartition(".")
+        setattr(net.get_submodule(parent), child, nn.Identity())
+        output, _ = _followed(net, name, shape)
+    if tuple(output.shape) != (2, classes):
+        raise ModelError(
+            f"{name} gives {' x '.join(map(str, output.shape))} for 2 pictures of {classes} "
+            f"classes, expected 2 x {classes}"
+        )
+    ends = type(output.grad_fn).__name__
+    if ends in SQUASHING:
+        raise ModelError(
+            f"{name} ends in a {ends.removesuffix('Backward0')} that is no layer of its own: "
+            "return what comes before it, the loss does the rest"
+        )
+
+
+def _followed(net: nn.Module, name: str, shape: tuple[int, int, int]) -> tuple[Tensor, str | None]:
+    """The logits of two black pictures, and the name of the layer that they came from."""
+    h, w, c = shape
+    last: list[tuple[str, Any]] = []
+    hooks = [
+        module.register_forward_hook(lambda _m, _i, out, at=at: last.append((at, out)))
+        for at, module in net.named_modules()
+        if not any(True for _ in module.children())
+    ]
+    training = net.training
+    try:
+        output = net.eval()(torch.zeros(2, c, h, w))
+    except Exception as error:
+        first = next(iter(str(error).splitlines()), type(error).__name__)
+        raise ModelError(f"{name} does not take pictures of {h}x{w}x{c}: {first}") from error
+    finally:
+        net.train(training)
+        for hook in hooks:
+            hook.remove()
+    if not isinstance(output, Tensor):
+        raise ModelError(f"{name} gives {type(output).__name__}, expected one tensor of logits")
+    return output, next((at for at, out in reversed(last) if out is output), None)
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Draw from Python's and NumPy's global generators, as Keras does, by the seed alone."""
+    before = random.getstate(), np.random.get_state()
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    try:
+        yield
+    finally:
+        random.setstate(before[0])
+        np.random.set_state(before[1])
+
+
+@contextmanager
+def _importing_beside(path: Path) -> Iterator[None]:
+    """Let the file import what lies beside it."""
+    sys.path.insert(0, str(path.parent))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(path.parent))

@@ -1,0 +1,106 @@
+"""The networks of P0, P1 and P3 as Keras has them, and their weights carried over."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import torch
+from torch import Tensor, nn
+
+layers: Any = keras.layers  # whose stubs know no backend
+
+
+def p0(dropout: float, classes: int = 10) -> Any:
+    def conv(width: int, side: int, stride: int = 1) -> list[Any]:
+        return [
+            layers.Conv2D(width, side, stride, padding="same", use_bias=False),
+            layers.BatchNormalization(),
+            layers.ReLU(),
+        ]
+
+    return keras.Sequential(
+        [
+            keras.Input((32, 32, 3)),
+            *conv(64, 5), layers.MaxPooling2D(), layers.Dropout(dropout / 2),
+            *conv(128, 3), *conv(128, 3, 2), layers.Dropout(dropout / 2),
+            *conv(256, 3), *conv(256, 1), layers.MaxPooling2D(), layers.Dropout(dropout / 2),
+            layers.Flatten(),
+            layers.Dense(512, use_bias=False), layers.BatchNormalization(), layers.ReLU(),
+            layers.Dropout(dropout),
+            layers.Dense(classes, activation="softmax"),
+        ]
+    )  # fmt: skip
+
+
+def p1(dropout: float, classes: int = 10) -> Any:
+    blocks = [
+        layer
+        for width in (32, 64, 128)
+        for layer in (
+            layers.Conv2D(width, 3, padding="same", activation="relu"),
+            layers.MaxPooling2D(),
+        )
+    ]
+    head = [layers.Flatten(), layers.Dropout(dropout), layers.Dense(classes, activation="softmax")]
+    return keras.Sequential([keras.Input((32, 32, 3)), *blocks, *head])
+
+
+def p3(dropout: float, classes: int = 10) -> Any:
+    blocks = [
+        layer
+        for width in (64, 128, 256)
+        for layer in (
+            layers.Conv2D(width, 3, padding="same", activation="relu"),
+            layers.BatchNormalization(),
+            layers.MaxPooling2D(),
+        )
+    ]
+    dense = [
+        layer
+        for width in (256, 128)
+        for layer in (layers.Dense(width, activation="relu"), layers.Dropout(dropout))
+    ]
+    head = layers.Dense(classes, activation="softmax")
+    return keras.Sequential([keras.Input((32, 32, 3)), *blocks, layers.Flatten(), *dense, head])
+
+
+def pairs(ours: nn.Module, theirs: Any) -> list[tuple[str, Tensor, Callable[[], Tensor]]]:
+    """Name, tensor of ours and what it is there, as torch lays it out, layer by layer in order."""
+    kinds = (layers.Conv2D, layers.Dense, layers.BatchNormalization)
+    there = [layer for layer in theirs.layers if isinstance(layer, kinds)]
+    here = [
+        (name, module)
+        for name, module in ours.named_modules()
+        if isinstance(module, nn.Conv2d | nn.Linear | nn.BatchNorm1d | nn.BatchNorm2d)
+    ]
+    found: list[tuple[str, Tensor, Callable[[], Tensor]]] = []
+    flattened = True
+    for (name, module), layer in zip(here, there, strict=True):
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+            assert isinstance(layer, layers.BatchNormalization)
+            parts = {"weight": "gamma", "bias": "beta"}
+            parts |= {"running_mean": "moving_mean", "running_var": "moving_variance"}
+            for mine, theirs_ in parts.items():
+                variable = getattr(layer, theirs_)
+                found.append((f"{name}.{mine}", getattr(module, mine), lambda v=variable: v.value))
+            continue
+        if isinstance(module, nn.Conv2d):
+            kernel = lambda v=layer.kernel: v.value.permute(3, 2, 0, 1)  # noqa: E731
+        elif flattened:  # the first dense layer takes h w c there, c h w here
+            flattened = False
+            kernel = lambda v=layer.kernel: (  # noqa: E731
+                v.value.reshape(4, 4, -1, v.shape[1]).permute(3, 2, 0, 1).flatten(1)
+            )
+        else:
+            kernel = lambda v=layer.kernel: v.value.T  # noqa: E731
+        found.append((f"{name}.weight", module.weight, kernel))
+        if module.bias is not None:
+            found.append((f"{name}.bias", module.bias, lambda v=layer.bias: v.value))
+    return found
+
+
+def carry_over(ours: nn.Module, theirs: Any) -> None:
+    """Give our network the weights of theirs."""
+    with torch.no_grad():
+        for _, mine, there in pairs(ours, theirs):
+            mine.copy_(there())

@@ -1,5 +1,6 @@
 """The networks of P0, P1 and P3 as Keras has them, and their weights carried over."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -37,7 +38,7 @@ def p1(dropout: float, classes: int = 10) -> Any:
         layer
         for width in (32, 64, 128)
         for layer in (
-            layers.Conv2D(width, 3, padding="same", activation="relu"),
+            layers.Conv2D(width, 3, activation="relu"),
             layers.MaxPooling2D(),
         )
     ]
@@ -74,7 +75,7 @@ def pairs(ours: nn.Module, theirs: Any) -> list[tuple[str, Tensor, Callable[[], 
         if isinstance(module, nn.Conv2d | nn.Linear | nn.BatchNorm1d | nn.BatchNorm2d)
     ]
     found: list[tuple[str, Tensor, Callable[[], Tensor]]] = []
-    flattened = True
+    channels = 0  # of the last map, until it is flattened
     for (name, module), layer in zip(here, there, strict=True):
         if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
             assert isinstance(layer, layers.BatchNormalization)
@@ -85,12 +86,14 @@ def pairs(ours: nn.Module, theirs: Any) -> list[tuple[str, Tensor, Callable[[], 
                 found.append((f"{name}.{mine}", getattr(module, mine), lambda v=variable: v.value))
             continue
         if isinstance(module, nn.Conv2d):
+            channels = module.out_channels
             kernel = lambda v=layer.kernel: v.value.permute(3, 2, 0, 1)  # noqa: E731
-        elif flattened:  # the first dense layer takes h w c there, c h w here
-            flattened = False
-            kernel = lambda v=layer.kernel: (  # noqa: E731
-                v.value.reshape(4, 4, -1, v.shape[1]).permute(3, 2, 0, 1).flatten(1)
+        elif channels:  # the first dense layer takes h w c there, c h w here
+            side = math.isqrt(module.in_features // channels)
+            kernel = lambda v=layer.kernel, s=side: (  # noqa: E731
+                v.value.reshape(s, s, -1, v.shape[1]).permute(3, 2, 0, 1).flatten(1)
             )
+            channels = 0
         else:
             kernel = lambda v=layer.kernel: v.value.T  # noqa: E731
         found.append((f"{name}.weight", module.weight, kernel))

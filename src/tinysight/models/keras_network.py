@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Callable
 from typing import Any, Literal, Self, cast
 
@@ -58,18 +59,27 @@ class KerasNetwork(nn.Module):
         Raises:
             ModelError: it does not take such pictures, or has no one output.
         """
+        if not network.layers:
+            raise ModelError(f"{name} has no layers")
         entry = _entry(network, name, shape)
         if not network.built:
-            with torch.no_grad():
-                network(_arranged(torch.zeros(1, shape[2], *shape[:2]), entry))
-        return cls(_logits(network, name), entry)
+            h, w, c = shape
+            try:
+                with torch.no_grad():
+                    network(_arranged(torch.zeros(1, c, h, w), entry))
+            except Exception as error:
+                first = next(iter(str(error).splitlines()), type(error).__name__)
+                raise ModelError(f"{name} cannot be built for {h}x{w}x{c}: {first}") from error
+        return cls(_logits(network), entry)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the logits (n k) of pictures (n c h w)."""
         return self.network(_arranged(images, self.entry), training=self.training)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> KerasNetwork:
-        found = KerasNetwork(copy.deepcopy(self.network, memo), self.entry)
+        with warnings.catch_warnings():  # Keras's own, of how it hands arrays to NumPy 2
+            warnings.filterwarnings("ignore", "__array__ impl", DeprecationWarning)
+            found = KerasNetwork(copy.deepcopy(self.network, memo), self.entry)
         found.load_state_dict(self.state_dict())
         for ours, theirs in zip(found.parameters(), self.parameters(), strict=True):
             ours.requires_grad_(theirs.requires_grad)
@@ -124,12 +134,10 @@ def _entry(network: Any, name: str, shape: tuple[int, int, int]) -> Entry:
     return "n c h w" if first and "n c h w" in fitting else fitting[0]
 
 
-def _logits(network: Any, name: str) -> Any:
+def _logits(network: Any) -> Any:
     """The model without the softmax that its last layer ends in, if it does."""
     import keras
 
-    if not network.layers:
-        raise ModelError(f"{name} has no layers")
     last = network.layers[-1]
     if isinstance(last, keras.layers.Softmax):
         return keras.Model(network.inputs, last.input)

@@ -10,6 +10,7 @@ uniform, zero biases), in `plain` as is asked for.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 from torch import nn
 
@@ -18,6 +19,8 @@ from tinysight.models.layers import named
 from tinysight.models.options import Dropout, Hidden, Width
 
 __all__ = ["linear", "mlp", "p0", "p3", "plain"]
+
+Padding = Literal["same", "valid"]
 
 BLOCKS = 3
 # Of each block of `p0` its convolutions (side, stride, channels in widths), and whether it pools.
@@ -60,16 +63,18 @@ def plain(
     width: Width = 32,
     batchnorm: bool = False,
     dropout: Dropout = 0.0,
+    padding: Padding = "same",
     conventions: keras.Conventions = "torch",
 ) -> tuple[nn.Module, str]:
     """Return 3 blocks of `width`, twice and four times `width` channels, and one dense layer.
 
-    A block is a 3x3 convolution, ReLU, batch norm if asked for, and a 2x2 maximum. This is the
-    base network of source project P1, with dropout its robust one, with batch norm as well P4's.
+    A block is a 3x3 convolution, ReLU, batch norm if asked for, and a 2x2 maximum. Without padding
+    ("valid", which Keras has where nothing is said) each convolution takes two pixels off. This is
+    the base network of source project P1, with dropout its robust one, with batch norm also P4's.
     """
     norm = keras.batch_norm if conventions == "keras" else nn.BatchNorm2d
     norms = [norm(width * 2**i) for i in range(BLOCKS)] if batchnorm else None
-    parts, features, note = _blocks(shape, width, norms)
+    parts, features, note = _blocks(shape, width, norms, padding)
     if dropout:
         parts["dropout"] = nn.Dropout(dropout)
     net = named(**parts, head=nn.Linear(features, classes))
@@ -144,11 +149,15 @@ def p3(
 
 
 def _blocks(
-    shape: tuple[int, int, int], width: int, norms: Sequence[nn.BatchNorm2d] | None
+    shape: tuple[int, int, int],
+    width: int,
+    norms: Sequence[nn.BatchNorm2d] | None,
+    padding: Padding = "same",
 ) -> tuple[dict[str, nn.Module], int, str]:
     """The 3 blocks and the flattening; how many values come out; what was chosen.
 
-    A block pools only while both sides have two pixels.
+    A block pools only while both sides have two pixels, and goes without padding only while both
+    have three.
     """
     h, w, inside = shape
     parts: dict[str, nn.Module] = {}
@@ -159,6 +168,9 @@ def _blocks(
             "conv": nn.Conv2d(inside, outside, 3, padding=1),
             "relu": nn.ReLU(),
         }
+        if padding == "valid" and min(h, w) >= 3:
+            block["conv"] = nn.Conv2d(inside, outside, 3)
+            h, w = h - 2, w - 2
         if norms is not None:
             block["norm"] = norms[i]
         if min(h, w) >= 2:

@@ -68,6 +68,11 @@ def test_the_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     """On the digits, for an epoch: what is tested is that the words are right."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "cat.png").write_bytes((ROOT / "docs" / "report.png").read_bytes())
+    (tmp_path / "nets.py").write_text(
+        "from torch import nn\n"
+        "def mine(classes):\n"
+        "    return nn.Sequential(nn.Flatten(), nn.Linear(1024, classes))\n"
+    )
     called = [shlex.split(line)[1:] for line in commands() if line.startswith("tinysight ")]
     # Those that get data run in tests/data/published/test_named.py, where a server is.
     called = [words for words in called if words[:2] not in GETTING]

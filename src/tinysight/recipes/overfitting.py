@@ -17,15 +17,17 @@ def overfit_base(facts: Facts) -> Recipe:
     Expected: not yet run.
     Record: `tinysight train cifar10 --recipe overfit-base protocol=source`, stopped where its
         running training accuracy reaches 80 %, the last weights kept. Not yet run. Chosen here, as
-        the source leaves it open: 32, 64 and 128 channels; Adam at 0.001, constant; and what Keras
-        has where nothing is said: no padding, batches of 32, its starts, Adam's epsilon of 1e-7.
+        the source leaves it open: 16, 32 and 64 channels, of 16, 24 and 32 for the first the one
+        whose validation accuracy is nearest the source's when 80 % is reached (68.3, 71.6 and
+        72.6 % of 5,000, seed 0); Adam at 0.001, constant; and what Keras has where nothing is said:
+        no padding, batches of 32, its starts, Adam's epsilon of 1e-7.
     """
     return Recipe(
         name="overfit-base",
-        epochs=epochs(facts, 30),
+        epochs=epochs(facts, 40),
         batch_size=batch_size(facts, 32),
         model=Model.model_validate(
-            {"name": "plain", "width": 32, "padding": "valid", "conventions": "keras"}
+            {"name": "plain", "width": 16, "padding": "valid", "conventions": "keras"}
         ),
         optim=Optim(name="adam", lr=1e-3, weight_decay=0.0, eps=1e-7, convention="keras"),
         schedule=Schedule(name="constant"),

@@ -36,7 +36,7 @@ def p0(dropout: float, classes: int = 10) -> Any:
 def p1(dropout: float, classes: int = 10) -> Any:
     blocks = [
         layer
-        for width in (32, 64, 128)
+        for width in (16, 32, 64)
         for layer in (
             layers.Conv2D(width, 3, activation="relu"),
             layers.MaxPooling2D(),

@@ -89,6 +89,28 @@ def test_plain_by_hand() -> None:
     assert kinds == ["Normalise", *block * 3, "Flatten", "Dropout", "Linear"]
 
 
+def test_plain_without_padding_by_hand() -> None:
+    """32, 30, 15, 13, 6, 4, 2 pixels."""
+    model = make("plain", padding="valid", width=16)
+    sides = [row.output[1] for row in describe(model, (32, 32, 3)).layers if row.kind == "Conv2d"]
+    assert sides == [30, 13, 4]
+    assert model.note == "3 poolings, 32x32 to 2x2; flattens 256 values"
+    assert make("plain", (4, 4, 1), padding="valid").note.startswith("1 of 3 poolings, 4x4 to 1x1")
+
+
+def test_p0_by_hand() -> None:
+    rows = describe(make("p0"), (32, 32, 3)).layers
+    convs = [(row.output, row.parameters) for row in rows if row.kind == "Conv2d"]
+    assert convs == [
+        ((64, 32, 32), 3 * 64 * 25),
+        ((128, 16, 16), 64 * 128 * 9),
+        ((128, 8, 8), 128 * 128 * 9),
+        ((256, 8, 8), 128 * 256 * 9),
+        ((256, 8, 8), 256 * 256),
+    ]
+    assert [row.kind for row in rows].count("Dropout") == 4
+
+
 def test_plain_pools_while_there_are_two_pixels() -> None:
     model = make("plain", (5, 40, 1))
     assert model.note == "2 of 3 poolings, 5x40 to 1x10; flattens 1,280 values"

@@ -63,6 +63,20 @@ def test_resnet9_layer_by_layer() -> None:
     assert make("resnet9", width=8).get_parameter("net.head.weight").shape == (10, 64)
 
 
+def test_p2_by_hand() -> None:
+    """Stem; three blocks that widen, with 1x1 shortcuts, after poolings; two dense layers."""
+    stem = 3 * 64 * 9 + 2 * 64
+    blocks = sum(
+        9 * a * b + 2 * b + 9 * b * b + 2 * b + a * b + 2 * b
+        for a, b in ((64, 128), (128, 256), (256, 512))
+    )
+    dense = 4 * 4 * 512 * 256 + 256 + 256 * 10 + 10
+    found = describe(make("p2"), (32, 32, 3))
+    assert found.parameters == stem + blocks + dense
+    assert make("p2").note.endswith("3 poolings, to 4x4; flattens 8,192 values")
+    assert describe(make("p2", depth=2), (32, 32, 3)).parameters > found.parameters
+
+
 def test_resnet9_scales_its_logits() -> None:
     images = torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8)
     eighth, double = make("resnet9", width=8).eval(), make("resnet9", width=8, scale=2).eval()

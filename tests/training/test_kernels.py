@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from tinysight.data.dataset import DataSet
 from tinysight.models import build
+from tinysight.models.keras import batch_norm
 from tinysight.progress import Progress
 from tinysight.recipe import Model, Optim, Recipe
 from tinysight.training import plan, train
@@ -68,6 +69,18 @@ def test_a_block_is_torchs(
         torch.testing.assert_close(a, b, atol=rough, rtol=rough)
     for a, b in zip(found[2:], expected[2:], strict=True):
         torch.testing.assert_close(a, b, atol=1e-3, rtol=1e-4)
+
+
+@pytest.mark.parametrize("own", [True, False], ids=["kernels", "torch"])
+def test_a_running_variance_in_keras_s_way_is_the_batches_own(own: bool) -> None:
+    norm = batch_norm(16)
+    net = nn.Sequential(nn.ReLU(), norm, nn.MaxPool2d(2))
+    assert blocks(net) == 1
+    x = torch.randn(3, 16, 4, 4, generator=torch.Generator().manual_seed(0))
+    (fused(net, FP32) if own else net)(x)
+    variance = x.relu().var((0, 2, 3), unbiased=False)
+    assert norm.running_var is not None
+    torch.testing.assert_close(norm.running_var, 0.99 + 0.01 * variance, rtol=1e-5, atol=1e-6)
 
 
 def test_a_mean_of_a_hundred_deviations_leaves_the_statistics_right() -> None:

@@ -151,7 +151,9 @@ def layers(found: Description) -> None:
 def evaluation(found: Evaluation) -> None:
     """Print an evaluation: the whole, each class, the means."""
     metrics = found.metrics
-    print(f"{found.split} accuracy {metrics.top1}{', single view' if found.augmented else ''}")
+    mark = ", test-selected" if found.test_selected else ""
+    view = ", single view" if found.augmented else ""
+    print(f"{found.split} accuracy {metrics.top1}{mark}{view}")
     if found.augmented:
         print(f"{found.augmented}; what follows is of the single view")
     if metrics.top5:
@@ -186,6 +188,7 @@ def evaluation_json(found: Evaluation) -> None:
         "device": found.device,
         "metrics": found.metrics.to_dict(),
         "augmented": found.augmented.to_dict() if found.augmented else None,
+        "test_selected": found.test_selected,
     }
     print(json.dumps(values, indent=2))
 

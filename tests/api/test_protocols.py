@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 import tinysight
+from tinysight import terminal
 from tinysight.errors import RecipeError, UsageError
 
 
@@ -28,6 +29,11 @@ def test_the_protocol_of_the_sources_is_marked_wherever_it_is_shown(
     assert run.folder.state("last")["step"] == 2 * -(-trained_on // 16)
     evaluation = run.evaluate("test")
     assert str(evaluation).endswith(", test-selected")
+    capsys.readouterr()
+    terminal.evaluation(evaluation)
+    assert capsys.readouterr().out.splitlines()[0].endswith(", n=6, test-selected")
+    terminal.evaluation_json(evaluation)
+    assert json.loads(capsys.readouterr().out)["test_selected"] is True
     assert run.history[-1]["validation_accuracy"] == evaluation.metrics.top1.value
     assert run.folder.read_json("evaluation/test/metrics")["test_selected"] is True
     page = run.report().read_text(encoding="utf-8")

@@ -90,7 +90,7 @@ def test_damage_is_said_also_where_it_is_to_be_quiet(cli: Cli, run: Path) -> Non
     assert len(lines) == 2
     assert "last.json is damaged: sha256 " in lines[0]
     assert lines[0].endswith("; going on from the checkpoint before it")
-    assert "is done again; it is kept until beaten" in lines[1]
+    assert "before it went back; it is kept until beaten" in lines[1]
 
 
 def test_a_folder_that_is_moved_meanwhile_is_missed(

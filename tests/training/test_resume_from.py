@@ -138,7 +138,7 @@ def test_a_best_of_an_epoch_that_is_done_again_is_chosen_anew(
     damage(folder, "last", "training")
     heard = Listening()
     training.resume(training.plan(toy, recipe, device="cpu"), folder, progress=heard)
-    assert "the best so far is of epoch 2, which is done again; it is kept until" in " ".join(
+    assert "the best so far is of epoch 2, before it went back; it is kept until" in " ".join(
         heard.said
     )
     assert_equal(folder, run(toy, recipe, tmp_path / "whole"))
@@ -234,6 +234,21 @@ def test_less_than_was_done_is_refused(
         run(toy, small, folder.path)
     with pytest.raises(UsageError, match=r"has done 1\.5 of 2 epochs; to go on, give it more, epo"):
         go_on(toy, folder, epochs=1)
+
+
+def test_where_the_last_is_kept_nothing_is_said_of_the_best(
+    run: Runner, toy: DataSet, small: Recipe, tmp_path: Path
+) -> None:
+    """At a rate of nothing the first epoch stays the best, and the second is kept."""
+    recipe = small.override_all({"keep": "last", "optim.lr": 1e-30, "epochs": 3})
+    folder = RunFolder(tmp_path / "run")
+    with stopping_in(2 * PER_EPOCH + 2), pytest.raises(Interrupted):
+        run(toy, recipe, folder.path)
+    assert folder.state("best")["epoch"] == 2
+    heard = Listening()
+    training.resume(training.plan(toy, recipe, device="cpu"), folder, progress=heard)
+    assert not any("the best so far" in text for text in heard.said)
+    assert folder.state("best")["epoch"] == 3
 
 
 def test_a_better_checkpoint_of_a_later_epoch_is_not_lost(

@@ -19,7 +19,6 @@ from tinysight.training import plan as make_plan
 
 __all__ = ["plan_to_resume"]
 
-GIVEN = ("resume(run, data=...)", "resume(run, data=PATH), or tinysight train PATH --resume RUN")
 MAY_CHANGE = ("epochs",)  # of a recipe; what is no part of one may change too
 
 
@@ -54,8 +53,8 @@ def plan_to_resume(
     own = folder.recipe()
     asked = own.override_all(overrides)
     _refuse(folder, _differences(own, asked))
-    given = (GIVEN[0], GIVEN[1].replace("RUN", str(folder.path)))
-    again = found_again(folder, own.data, data, given=given, quiet=quiet)
+    moved = f"resume(run, data=PATH), or tinysight train PATH --resume {folder.path}"
+    again = found_again(folder, own.data, data, given=("resume(run, data=...)", moved), quiet=quiet)
     if recipe is not None:
         # What is asked of the data was compared above; the recipe may depend on the data.
         asked = fitted(recipe, again, {"epochs": own.epochs, **overrides})

@@ -188,7 +188,7 @@ def _check(net: nn.Module, name: str, shape: tuple[int, int, int], classes: int)
             sigmoid that is no layer.
     """
     output, last = _followed(net, name, shape)
-    if last is not None and isinstance(net.get_submodule(last), SOFTMAX) and last:
+    if last and isinstance(net.get_submodule(last), SOFTMAX):
         parent, _, child = last.rpartition(".")
         setattr(net.get_submodule(parent), child, nn.Identity())
         output, _ = _followed(net, name, shape)

@@ -134,11 +134,9 @@ def _use(split: str, recipe: Recipe) -> str:
         return "learning too: a final fit"
     if recipe.chosen_on == "test":
         return "learning too: protocol=source"
-    return (
-        "watching; the last checkpoint is kept"
-        if recipe.keep == "last"
-        else ("choosing the checkpoint")
-    )
+    if recipe.keep == "last":
+        return "watching; the last checkpoint is kept"
+    return "choosing the checkpoint"
 
 
 def _counts(data: Mapping[str, Any]) -> list[tuple[str, list[int]]]:

@@ -133,7 +133,8 @@ def fit(
         )
     if start and start.state.get("stopped") == "early":  # it is asked for more: wait anew
         now.risen_epoch = now.epoch
-    rival = standing_best(folder, now, progress.warn) if start and validation else None
+    chooses = start is not None and validation is not None and recipe.keep == "best"
+    rival = standing_best(folder, now, progress.warn) if chooses else None
     folder.keep_metrics(now.epoch)
     before, peak = now.model_copy(), (start.state.get("peak_memory_bytes") or 0) if start else 0
     looked = now.step

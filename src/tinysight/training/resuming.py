@@ -162,7 +162,7 @@ def standing_best(
     if epoch == now.best_epoch:
         return None
     if accuracy is not None and loss is not None:
-        warn(f"the best so far is of epoch {epoch}, which is done again; it is kept until beaten")
+        warn(f"the best so far is of epoch {epoch}, before it went back; it is kept until beaten")
         return accuracy, -loss
     if now.best_epoch:
         warn(

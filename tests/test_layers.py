@@ -19,6 +19,7 @@ LAYERS: list[set[str]] = [
     {"training"},
     {"reporting"},
     {"api"},
+    {"study"},
     {"terminal", "stopping", "words"},
     {"cli"},
 ]

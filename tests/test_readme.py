@@ -85,6 +85,8 @@ def test_the_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         if words[0] == "train":
             more = "epochs=2" if "--resume" in words else "epochs=1"
             words = [*(w for w in words if not w.startswith("epochs=")), more]
+        if words[0] == "study":
+            words = [*words, "epochs=1", "--seeds", "1"]
         with pytest.raises(SystemExit) as left:
             main(words)
         assert not left.value.code, words

@@ -35,12 +35,14 @@ if TYPE_CHECKING:
     from tinysight.models import MODELS
     from tinysight.recipe import Recipe
     from tinysight.recipes import RECIPES
+    from tinysight.study import STUDIES, run_study
 
 __version__ = "0.1.0"
 
 __all__ = [
     "MODELS",
     "RECIPES",
+    "STUDIES",
     "DataSet",
     "Evaluation",
     "Prediction",
@@ -55,6 +57,7 @@ __all__ = [
     "predict",
     "report",
     "resume",
+    "run_study",
     "train",
     "verify",
 ]
@@ -62,12 +65,14 @@ __all__ = [
 _HOME = {
     "MODELS": "tinysight.models",
     "RECIPES": "tinysight.recipes",
+    "STUDIES": "tinysight.study",
     "DataSet": "tinysight.data.dataset",
     "Evaluation": "tinysight.evaluation.result",
     "Prediction": "tinysight.evaluation.predict",
     "Recipe": "tinysight.recipe",
     "Split": "tinysight.data.dataset",
     "TinysightError": "tinysight.errors",
+    "run_study": "tinysight.study",
 }
 
 

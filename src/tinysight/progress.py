@@ -49,17 +49,26 @@ class Progress:
         self._expected = False
         self._line_at = 0.0
         self._validation = ""
+        self._part = ""
 
     def say(self, text: str) -> None:
         """Print a line that stays; the log of a run that is being trained has it too."""
         logging.getLogger("tinysight").info(text)
-        self.console.print(text, markup=False)
+        if not self._part:
+            self.console.print(text, markup=False)
+
+    def within(self, text: str) -> Progress:
+        """Return what shows one part of a longer work: its bar behind this text, no lines."""
+        inner = Progress(quiet=self.console.quiet)
+        inner._part = f"{text}  "
+        return inner
 
     def warn(self, text: str) -> None:
         """Print a line about what is damaged or lost, also where all else is quiet."""
+        logging.getLogger("tinysight").info(text)
         quiet, self.console.quiet = self.console.quiet, False
         try:
-            self.say(text)
+            self.console.print(text, markup=False)
         finally:
             self.console.quiet = quiet
 
@@ -129,7 +138,7 @@ class Progress:
             self._expected = True
             self.say(f"expected: about {duration(left)} more")
         text = (
-            f"epoch {epoch}  step {step}/{self._clock.total}  loss {nats(loss)}  "
+            f"{self._part}epoch {epoch}  step {step}/{self._clock.total}  loss {nats(loss)}  "
             f"train {accuracy:.1%}{self._validation}  {speed:,.0f} img/s"
         )
         if left is not None:
@@ -139,7 +148,8 @@ class Progress:
             self._bars.update(self._task, completed=step, description=text)
         elif now - self._line_at > LINE_EVERY:
             self._line_at = now
-            self.say(text)
+            logging.getLogger("tinysight").info(text)
+            self.console.print(text, markup=False)
 
     def epoch(self, row: Mapping[str, float], *, better: bool) -> None:
         """Print an epoch's line; `better` marks a new best.

@@ -40,6 +40,7 @@ __all__ = [
     "run_json",
     "safe",
     "say",
+    "studies",
     "table",
     "take_any_text",
     "unreadable",
@@ -250,6 +251,13 @@ def recipe(name: str) -> None:
     shown = {field: value for field, value in fitted.fields().items() if field in ALWAYS}
     shown |= {field: value for field, value, _ in fitted.changed()}
     table(["field", "value"], [(field, str(value)) for field, value in shown.items()])
+
+
+def studies() -> None:
+    """Print a row a study."""
+    from tinysight.study import STUDIES
+
+    table(["study", "question"], [(name, study.question) for name, study in STUDIES.items()])
 
 
 def run_json(run: Run) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 
+import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tinysight.models import Classifier, build, describe
+from tinysight.models.layers import Shuffle
 from tinysight.recipe import Model
 
 
@@ -141,3 +143,29 @@ def test_mlp_by_hand() -> None:
         ("Dropout", 0),
         ("Linear", 12 * 10 + 10),
     ]
+
+
+def test_shuffle_moves_whole_pixels_by_the_seed_alone() -> None:
+    """The same order for every picture and build; the channels of a pixel stay together."""
+    first, again, other = (Shuffle(4, 5, seed) for seed in (1, 1, 2))
+    x = torch.arange(2 * 3 * 20, dtype=torch.float32).view(2, 3, 4, 5)
+    moved = first(x)
+    assert torch.equal(moved, again(x))
+    assert not torch.equal(moved, other(x))
+    flat, before = moved.flatten(2), x.flatten(2)
+    assert torch.equal(flat.sort(2).values, before)
+    assert torch.equal(flat[0, 1] - flat[0, 0], torch.full((20,), 20.0))  # of one pixel
+    assert torch.equal(flat[1] - flat[0], torch.full((3, 20), 60.0))  # of all pictures alike
+
+
+@pytest.mark.parametrize("name", ["linear", "mlp", "plain"])
+def test_shuffled_networks_see_pixels_in_another_order(name: str) -> None:
+    plain, shuffled = make(name).eval(), make(name, shuffle=1).eval()
+    assert "pixels shuffled by seed 1; " in shuffled.note
+    weights = {k: v for k, v in shuffled.state_dict().items() if not k.endswith("shuffle.order")}
+    plain.load_state_dict(weights)
+    images = torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8)
+    moved = Shuffle(32, 32, 1)(images)
+    assert torch.allclose(shuffled(images), plain(moved), atol=1e-4)
+    assert not torch.allclose(shuffled(images), plain(images), atol=1e-2)
+    assert describe(shuffled, (32, 32, 3)).parameters == describe(plain, (32, 32, 3)).parameters

@@ -159,3 +159,21 @@ def test_resnet18_refuses_widths_that_crash_torch() -> None:
     """See ProjectedWidth: with 8 or 12 channels the backward pass ends the process."""
     with pytest.raises(RecipeError, match="model.width must be greater than or equal to 16, got 8"):
         make("resnet18", width=8)
+
+
+def test_without_shortcuts_it_is_the_plain_network_of_the_paper() -> None:
+    """The same parameters; a block is its own layers and ReLU, with nothing added."""
+    residual, plain = (
+        make("resnet", depth=8).eval(),
+        make("resnet", depth=8, shortcuts=False).eval(),
+    )
+    assert list(plain.state_dict()) == list(residual.state_dict())
+    plain.load_state_dict(residual.state_dict())
+    images = torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8)
+    assert not torch.allclose(plain(images), residual(images), atol=1e-3)
+    net = dict(plain.net.named_children())
+    x = net["stem"](plain.normalise(images))
+    for number in (1, 2, 3):
+        for block in net[f"stage{number}"].children():
+            x = dict(block.named_children())["body"](x).relu()
+    assert torch.allclose(net["head"](x.mean((2, 3))), plain(images), atol=1e-5)

@@ -211,6 +211,52 @@ def report(run: RunName) -> None:
 
 
 @app.command()
+def study(
+    name: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Argument(metavar="[NAME]", help="Which; without it they are listed."),
+    ] = None,
+    data: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Argument(metavar="[DATA]", help="A name or a path; else the study's own."),
+    ] = None,
+    fields: Words = None,
+    seeds: Annotated[int, typer.Option(help="Trainings of each recipe.")] = 3,
+    scale: Annotated[
+        str, typer.Option(metavar="small|full", help="small: minutes, offline; full: CIFAR-10.")
+    ] = "small",
+    out: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="The study's folder; else studies/NAME-DATA-SCALE."),
+    ] = None,
+    device: Device = "auto",
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Carry out an experiment that teaches: train its recipes, compare them, write its page."""
+    if name is None:
+        terminal.studies()
+        return
+    data, overrides = words.data_and_fields(data, fields, optional=True)
+    from tinysight.study import run_study
+
+    found = run_study(
+        name,
+        data,
+        seeds=seeds,
+        scale=scale,
+        out=out,
+        device=device,
+        quiet=quiet,
+        **overrides,
+    )
+    if as_json:
+        print(json.dumps(found.to_dict(), indent=2))
+    else:
+        terminal.say(found)
+
+
+@app.command()
 def verify(run: RunName, as_json: Json = False) -> None:
     """Read all files of a run and say of each whether it is what was written."""
     from tinysight import api

@@ -19,6 +19,8 @@ __all__ = [
     "PadShortcut",
     "Residual",
     "Scale",
+    "Shortcut",
+    "Shuffle",
     "Whiten",
     "basic_block",
     "conv_norm_relu",
@@ -27,6 +29,8 @@ __all__ = [
 ]
 
 GREY_LEVEL = 1 / 255
+
+Shortcut = Literal["pad", "project", "none"]
 
 
 @final
@@ -151,6 +155,25 @@ class Scale(nn.Module):
 
 
 @final
+class Shuffle(nn.Module):
+    """Put the pixels of every picture into the same other order, drawn by a seed.
+
+    What a picture holds stays; which pixels are neighbours goes.
+    """
+
+    def __init__(self, height: int, width: int, seed: int) -> None:
+        super().__init__()
+        order = torch.randperm(height * width, generator=torch.Generator("cpu").manual_seed(seed))
+        self.order: Tensor
+        self.register_buffer("order", order)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the pictures (n c h w), their channels together as they were."""
+        moved = x.flatten(2)[:, :, self.order].view_as(x)
+        return moved.contiguous(memory_format=torch.channels_last)
+
+
+@final
 class Whiten(nn.Conv2d):
     """A fixed convolution that makes the values of a patch uncorrelated and of equal variance.
 
@@ -266,16 +289,14 @@ def residual(channels: int) -> Residual:
     )
 
 
-def basic_block(
-    inside: int, outside: int, *, stride: int = 1, shortcut: Literal["pad", "project"]
-) -> Residual:
+def basic_block(inside: int, outside: int, *, stride: int = 1, shortcut: Shortcut) -> nn.Module:
     """Return the basic block of He et al. (2016): two 3x3 convolutions, ReLU after the sum.
 
     Where the shape changes, `shortcut` decides: "pad" is option A, "project" option B (a 1x1
-    convolution with batch norm).
+    convolution with batch norm). "none" leaves the sum away everywhere: their plain network.
     """
     side: nn.Module | None = None
-    if stride != 1 or inside != outside:
+    if shortcut != "none" and (stride != 1 or inside != outside):
         if shortcut == "pad":
             side = PadShortcut(inside, outside, stride)
         else:
@@ -290,4 +311,6 @@ def basic_block(
             norm=nn.BatchNorm2d(outside),
         ),
     )
+    if shortcut == "none":
+        return named(body=body, activation=nn.ReLU())
     return Residual(body, side, nn.ReLU())

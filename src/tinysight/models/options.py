@@ -11,7 +11,7 @@ from pydantic_core import to_jsonable_python
 
 from tinysight.errors import RecipeError, unknown
 
-__all__ = ["Dropout", "Hidden", "ProjectedWidth", "Width", "Widths", "check"]
+__all__ = ["Dropout", "Hidden", "Order", "ProjectedWidth", "Width", "Widths", "check"]
 
 
 def _listed(value: Any) -> Any:
@@ -32,6 +32,7 @@ Widths = Annotated[tuple[Width, Width, Width], BeforeValidator(_three)]
 # threads crashes in torch 2.13 on a CPU with AVX-512 (oneDNN); seen with 8 and 12, not with 16.
 ProjectedWidth = Annotated[int, Field(strict=True, ge=16, le=512)]
 Dropout = Annotated[float, Field(strict=True, ge=0, lt=1, allow_inf_nan=False)]
+Order = Annotated[int, Field(strict=True, ge=0, lt=2**63)]  # a seed
 Hidden = Annotated[
     tuple[Annotated[int, Field(strict=True, ge=1, le=16_384)], ...],
     BeforeValidator(_listed),

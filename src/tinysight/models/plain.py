@@ -15,8 +15,8 @@ from typing import Literal
 from torch import nn
 
 from tinysight.models import keras
-from tinysight.models.layers import named
-from tinysight.models.options import Dropout, Hidden, Width
+from tinysight.models.layers import Shuffle, named
+from tinysight.models.options import Dropout, Hidden, Order, Width
 
 __all__ = ["linear", "mlp", "p0", "p3", "plain"]
 
@@ -31,11 +31,14 @@ P0 = (
 )
 
 
-def linear(shape: tuple[int, int, int], classes: int) -> tuple[nn.Module, str]:
-    """Return one dense layer from the pixels to the classes."""
+def linear(
+    shape: tuple[int, int, int], classes: int, *, shuffle: Order | None = None
+) -> tuple[nn.Module, str]:
+    """Return one dense layer from the pixels to the classes; `shuffle` as in `plain`."""
     h, w, c = shape
-    net = named(flatten=nn.Flatten(), head=nn.Linear(h * w * c, classes))
-    return net, f"flattens {h * w * c:,} values of {h}x{w}x{c} pictures"
+    parts, note = _order(shape, shuffle)
+    net = named(**parts, flatten=nn.Flatten(), head=nn.Linear(h * w * c, classes))
+    return net, f"{note}flattens {h * w * c:,} values of {h}x{w}x{c} pictures"
 
 
 def mlp(
@@ -44,16 +47,21 @@ def mlp(
     *,
     hidden: Hidden = (512, 256),
     dropout: Dropout = 0.0,
+    shuffle: Order | None = None,
 ) -> tuple[nn.Module, str]:
-    """Return a multi-layer perceptron: dense layers with ReLU, dropout after each of them."""
+    """Return a multi-layer perceptron: dense layers with ReLU, dropout after each of them.
+
+    `shuffle` as in `plain`.
+    """
     h, w, c = shape
-    parts: dict[str, nn.Module] = {"flatten": nn.Flatten()}
+    parts, note = _order(shape, shuffle)
+    parts["flatten"] = nn.Flatten()
     inside = h * w * c
     for number, width in enumerate(hidden, start=1):
         parts[f"hidden{number}"] = _dense(inside, width, dropout)
         inside = width
     net = named(**parts, head=nn.Linear(inside, classes))
-    return net, f"flattens {h * w * c:,} values of {h}x{w}x{c} pictures"
+    return net, f"{note}flattens {h * w * c:,} values of {h}x{w}x{c} pictures"
 
 
 def plain(
@@ -65,22 +73,27 @@ def plain(
     dropout: Dropout = 0.0,
     padding: Padding = "same",
     conventions: keras.Conventions = "torch",
+    shuffle: Order | None = None,
 ) -> tuple[nn.Module, str]:
     """Return 3 blocks of `width`, twice and four times `width` channels, and one dense layer.
 
     A block is a 3x3 convolution, ReLU, batch norm if asked for, and a 2x2 maximum. Without padding
     ("valid", which Keras has where nothing is said) each convolution takes two pixels off. This is
     the base network of source project P1, with dropout its robust one, with batch norm also P4's.
+
+    `shuffle` puts the pixels of every picture into another order first, which it draws: what is
+    local is lost, and what a convolution knows of pictures with it.
     """
     norm = keras.batch_norm if conventions == "keras" else nn.BatchNorm2d
     norms = [norm(width * 2**i) for i in range(BLOCKS)] if batchnorm else None
+    ordered, said = _order(shape, shuffle)
     parts, features, note = _blocks(shape, width, norms, padding)
     if dropout:
         parts["dropout"] = nn.Dropout(dropout)
-    net = named(**parts, head=nn.Linear(features, classes))
+    net = named(**ordered, **parts, head=nn.Linear(features, classes))
     if conventions == "keras":
         keras.start(net)
-    return net, note
+    return net, said + note
 
 
 def p0(
@@ -146,6 +159,13 @@ def p3(
     )
     keras.start(net)
     return net, note
+
+
+def _order(shape: tuple[int, int, int], shuffle: int | None) -> tuple[dict[str, nn.Module], str]:
+    """The layer that puts pixels into another order, if that is asked for; what is said of it."""
+    if shuffle is None:
+        return {}, ""
+    return {"shuffle": Shuffle(*shape[:2], shuffle)}, f"pixels shuffled by seed {shuffle}; "
 
 
 def _blocks(

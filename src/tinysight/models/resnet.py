@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import AfterValidator, Field
 from torch import nn
 
-from tinysight.models.layers import GlobalMax, Scale, basic_block, conv_norm_relu, named, residual
+from tinysight.models.layers import (
+    GlobalMax,
+    Scale,
+    Shortcut,
+    basic_block,
+    conv_norm_relu,
+    named,
+    residual,
+)
 from tinysight.models.options import Dropout, ProjectedWidth, Width
 from tinysight.models.sizes import halvings, last
 
@@ -62,14 +70,21 @@ def resnet9(
 
 
 def resnet(
-    shape: tuple[int, int, int], classes: int, *, depth: Depth = 20, width: Width = 16
+    shape: tuple[int, int, int],
+    classes: int,
+    *,
+    depth: Depth = 20,
+    width: Width = 16,
+    shortcuts: bool = True,
 ) -> tuple[nn.Module, str]:
     """Return the CIFAR ResNet of He et al. (2016), section 4.2, of 6n+2 layers.
 
     Three stages of n basic blocks with `width`, twice and four times `width` channels. Shortcuts
-    are option A (no parameters), as in the paper's CIFAR experiments.
+    are option A (no parameters), as in the paper's CIFAR experiments. Without `shortcuts` it is the
+    plain network that the paper compares: the same layers, nothing added around them.
     """
-    return _he(shape, classes, [(depth - 2) // 6] * 3, width, shortcut="pad")
+    blocks = [(depth - 2) // 6] * 3
+    return _he(shape, classes, blocks, width, shortcut="pad" if shortcuts else "none")
 
 
 def resnet18(
@@ -130,7 +145,7 @@ def _he(
     blocks: Sequence[int],
     width: int,
     *,
-    shortcut: Literal["pad", "project"],
+    shortcut: Shortcut,
 ) -> tuple[nn.Module, str]:
     """Stages of basic blocks, each twice as wide as the one before, all but the first halving.
 

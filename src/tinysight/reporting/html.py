@@ -20,7 +20,7 @@ from tinysight.reporting.plots import MANY, NAME, Plot, extremes, plots
 from tinysight.reporting.theme import DARK, LIGHT, cut, drawable
 from tinysight.run import RunFolder
 
-__all__ = ["write_report"]
+__all__ = ["fill", "write_report"]
 
 SHOWN = 24  # cards a gallery
 SIZES = 4  # of pictures, before the rest is only counted
@@ -43,24 +43,13 @@ def write_report(folder: RunFolder) -> Path:
 
 
 def _render(run: Gathered, drawn: Mapping[str, Plot], repeat: _Repeat) -> str:
-    """Fill the template; escaping is on, so that names can hold anything."""
-    from jinja2 import Environment, PackageLoader
-
-    environment = Environment(
-        loader=PackageLoader("tinysight.reporting", "."),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {name: getattr(formats, name) for name in formats.__all__}
     main = run.main
     classes = [c.name for c in main.metrics.classes] if main else run.data.get("classes") or []
-    return environment.get_template("report.html.j2").render(
+    return fill(
+        "report.html.j2",
         run=run,
         main=main,
         plots=drawn,
-        light=LIGHT,
-        dark=DARK,
         title=run.data.get("title") or run.data.get("name") or run.name,
         many=main is not None and len(main.metrics.classes) > MANY,
         numbered={i for i, name in enumerate(classes) if not drawable(name)},
@@ -80,6 +69,20 @@ def _render(run: Gathered, drawn: Mapping[str, Plot], repeat: _Repeat) -> str:
         repeat=repeat,
         layers=run.model.get("layers") or [],
     )
+
+
+def fill(template: str, **values: Any) -> str:
+    """Return a page; escaping is on, so that names can hold anything."""
+    from jinja2 import Environment, PackageLoader
+
+    environment = Environment(
+        loader=PackageLoader("tinysight.reporting", "."),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {name: getattr(formats, name) for name in formats.__all__}
+    return environment.get_template(template).render(light=LIGHT, dark=DARK, **values)
 
 
 def _numbers(run: Gathered) -> Iterator[tuple[str, str, str]]:

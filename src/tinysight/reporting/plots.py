@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from markupsafe import Markup
     from matplotlib.figure import Figure
 
-__all__ = ["MANY", "NAME", "Plot", "extremes", "plots"]
+__all__ = ["MANY", "NAME", "Plot", "extremes", "plot", "plots"]
 
 FIGURES = "evaluation/figures"  # of the run folder
 MANY = 20  # classes beyond which figures keep their size and scroll, and tables are folded
@@ -43,16 +43,30 @@ class Plot(NamedTuple):
 
 def plots(run: Gathered) -> Iterator[Plot]:
     """Draw every figure that the run has numbers for."""
+    for name, file, label, draw, keep in _wanted(run):
+        yield plot(name, f"{FIGURES}/{file}", label, draw, keep=keep)
+
+
+def plot(
+    name: str, file: str, label: str, draw: Callable[..., Figure], *, keep: bool = False
+) -> Plot:
+    """Draw a figure for light and for dark.
+
+    Args:
+        file: its path below the folder it is left in, without its ending.
+        label: its text for those who do not see it.
+        draw: called with `theme`.
+        keep: see `Plot`.
+    """
     from markupsafe import Markup
 
-    for name, file, label, draw, keep in _wanted(run):
-        figure = draw(theme=LIGHT)
-        svg = to_svg(figure)
-        files = {f"{FIGURES}/{file}.svg": svg, f"{FIGURES}/{file}.png": to_png(figure)}
-        light = inline(svg, prefix=f"{name}-l-", label=label)
-        dark = inline(to_svg(draw(theme=DARK)), prefix=f"{name}-d-", label=label)
-        width = round(float(figure.get_size_inches()[0]) * UNITS)
-        yield Plot(name, Markup(light), Markup(dark), width, keep, files)
+    figure = draw(theme=LIGHT)
+    svg = to_svg(figure)
+    light = inline(svg, prefix=f"{name}-l-", label=label)
+    dark = inline(to_svg(draw(theme=DARK)), prefix=f"{name}-d-", label=label)
+    width = round(float(figure.get_size_inches()[0]) * UNITS)
+    files: dict[str, str | bytes] = {f"{file}.svg": svg, f"{file}.png": to_png(figure)}
+    return Plot(name, Markup(light), Markup(dark), width, keep, files)
 
 
 def _wanted(run: Gathered) -> Iterator[tuple[str, str, str, Callable[..., Figure], bool]]:

@@ -24,7 +24,7 @@ from tinysight.training.planning import Plan, plan
 from tinysight.training.resuming import Standing, stood
 from tinysight.training.signals import StopRequest
 
-__all__ = ["Plan", "plan", "resume", "train"]
+__all__ = ["Plan", "is_complete", "plan", "resume", "train"]
 
 ENDS = (
     "completed",
@@ -106,6 +106,15 @@ def resume(ready: Plan, folder: RunFolder, *, trace: bool = False, progress: Pro
         )
         _carry_out(ready, folder, start, stop, trace, progress)
     return folder
+
+
+def is_complete(folder: RunFolder) -> bool:
+    """Say whether the training of a run has come to the end of its own plan.
+
+    Raises:
+        CheckpointError: the last checkpoint's state is damaged.
+    """
+    return folder.has_json("checkpoints/last") and folder.state("last").get("stopped") in ENDS
 
 
 def _remember_place(ready: Plan, folder: RunFolder) -> None:

@@ -1,0 +1,152 @@
+"""Experiments that teach: one question, a few recipes, an answer computed from the numbers.
+
+design.py         what a study is
+overfitting.py    source project P1: by heart or not, and what helps
+locality.py       mlp-vs-cnn: what a CNN knows of neighbouring pixels
+normalising.py    batchnorm: is training steadier and faster with it
+stability.py      learning rate against batch size
+depth.py          capacity, regularisation, residual connections
+augmentation.py   each transform alone, and together
+arms.py           what the arms of several studies have in common
+
+running.py        the trainings, each a run folder; those that are done are used again
+outcome.py        what came of them
+estimate.py       means with intervals over seeds and pictures
+comparing.py      classes and groups of classes, won and lost
+drawing.py        the figures
+saying.py         the numbers as people read them
+report.py         all of it as a page and as JSON
+"""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+from tinysight.api import load_data
+from tinysight.data.dataset import DataSet
+from tinysight.errors import UsageError, unknown
+from tinysight.machine import choose_device
+from tinysight.progress import Progress
+from tinysight.recipe import Data, Recipe
+from tinysight.run import RunFolder
+from tinysight.study import augmentation, depth, locality, normalising, overfitting, stability
+from tinysight.study.design import SCALES, Scale, Study
+from tinysight.study.report import Report
+from tinysight.study.running import carry_out, overridden
+
+__all__ = ["STUDIES", "Report", "run_study"]
+
+STUDIES: Mapping[str, Study] = {
+    "augmentation": augmentation.STUDY,
+    "batchnorm": normalising.STUDY,
+    "depth": depth.STUDY,
+    "mlp-vs-cnn": locality.STUDY,
+    "overfitting": overfitting.STUDY,
+    "stability": stability.STUDY,
+}
+
+
+def run_study(
+    name: str,
+    data: Any = None,
+    *,
+    seeds: int = 3,
+    scale: str = "small",
+    out: str | Path | None = None,
+    device: str = "auto",
+    quiet: bool = False,
+    **overrides: Any,
+) -> Report:
+    """Carry out a study: train its recipes with several seeds, compare them, write its page.
+
+    Test is not read: all is measured on validation, by the last weights of each training, so that
+    nothing is chosen. Trainings that are done are used again, and one that was stopped goes on;
+    the same call with more seeds, or after a stop, does only what is left.
+
+    Args:
+        name: in STUDIES.
+        data: a DataSet, or anything that `load_data` takes; None: the study's own for the scale.
+        seeds: how many trainings each recipe has, seeds 0, 1, 2 and so on.
+        scale: "small", minutes on a data set that needs no network; "full", CIFAR-10.
+        out: the study's folder; else `studies/NAME-DATA-SCALE`.
+        device: as for `tinysight.train`.
+        overrides: fields of all its recipes, and of its data (`data.size`).
+
+    Raises:
+        UnknownName: no such study.
+        UsageError, RecipeError: what is asked for cannot be done, or the study sets it itself.
+        Interrupted: it was stopped; what is done is kept.
+    """
+    study = _find(name)
+    if type(seeds) is not int or not 1 <= seeds <= 100:
+        raise UsageError(f"seeds must be a whole number from 1 to 100, got {seeds!r}")
+    if scale not in SCALES:
+        raise UsageError(f"scale must be {' or '.join(SCALES)}, got {scale!r}")
+    size = cast(Scale, scale)
+    choose_device(device)
+    began = time.perf_counter()
+    progress = Progress(quiet=quiet)
+    found = _data(study, data, size, overrides, quiet=quiet)
+    own = {field: value for field, value in overrides.items() if not field.startswith("data.")}
+    arms = overridden(study.arms(found, size), found, own)
+    place = Path(out) if out is not None else Path("studies") / f"{name}-{found.name}-{size}"
+    progress.say(
+        f"{name}, {size}: {len(arms)} recipes with {seeds} seed{'s' * (seeds > 1)} on {found.title}"
+    )
+    results, reused = carry_out(
+        arms, range(seeds), found, place / "runs", device=device, progress=progress
+    )
+    last = RunFolder(results.outcomes[arms[-1].name][-1].place).read_json("environment")
+    report = Report(
+        study,
+        size,
+        found,
+        arms,
+        range(seeds),
+        results,
+        {name: value for name, value in last.items() if name != "command"},
+        reused,
+        time.perf_counter() - began,
+        _command(name, data, seeds, size, overrides),
+        place,
+    )
+    report.write()
+    return report
+
+
+def _find(name: str) -> Study:
+    if name not in STUDIES:
+        raise unknown("study", name, STUDIES)
+    return STUDIES[name]
+
+
+def _data(
+    study: Study, data: Any, scale: Scale, overrides: Mapping[str, Any], *, quiet: bool
+) -> DataSet:
+    """The data set that is asked: as given, or the study's own."""
+    fields = {name: value for name, value in overrides.items() if name.startswith("data.")}
+    if isinstance(data, DataSet):
+        if fields:
+            raise UsageError(
+                f"{next(iter(fields))} comes too late: the data set is read already; give it "
+                "to load_data"
+            )
+        return data
+    own, settings = study.data[scale]
+    asked = Recipe(data=Data(**(settings if data is None else {}))).override_all(fields).data
+    return load_data(own if data is None else data, quiet=quiet, **asked.model_dump())
+
+
+def _command(
+    name: str, data: Any, seeds: int, scale: Scale, overrides: Mapping[str, Any]
+) -> str | None:
+    """The command line that carries the study out; None where the data is in memory."""
+    if data is not None and not isinstance(data, str | Path):
+        return None
+    words = ["tinysight", "study", name, *([] if data is None else [str(data)])]
+    words += [f"{field}={value}" for field, value in overrides.items()]
+    return shlex.join([*words, "--seeds", str(seeds), "--scale", scale])

@@ -1,0 +1,71 @@
+"""Two arms of a study compared class by class, and by groups of classes: won, lost or neither."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tinysight.data.groups import groups
+from tinysight.study.estimate import LEVEL, Estimate, accuracy, advantage, answer
+from tinysight.study.outcome import Results
+
+__all__ = ["Part", "by_class", "by_group"]
+
+
+@dataclass(frozen=True)
+class Part:
+    """How one arm fares against another on the pictures of a class, or of a group of classes.
+
+    Attributes:
+        members: the classes of a group, or the class alone.
+        n: its validation pictures.
+        difference: accuracy of the first arm minus that of the second. The intervals of all
+            classes hold together, as do those of all groups: each is at 1 - 0.05 / their number
+            (Bonferroni), so that none is won by chance for there being many.
+    """
+
+    name: str
+    members: tuple[str, ...]
+    n: int
+    first: Estimate
+    second: Estimate
+    difference: Estimate
+
+    @property
+    def standing(self) -> str:
+        """Say whether the first arm has "won" it or "lost" it; "" is neither."""
+        return {"yes": "won", "no": "lost", "undecided": ""}[answer(self.difference)]
+
+
+def by_class(results: Results, sides: tuple[str, str]) -> list[Part]:
+    """Compare two arms on each class, the largest difference first."""
+    return _compared(results, sides, {name: (name,) for name in results.classes})
+
+
+def by_group(results: Results, sides: tuple[str, str]) -> list[Part]:
+    """Compare two arms on each group of classes; none where the classes are not known to have."""
+    return _compared(results, sides, groups(results.classes))
+
+
+def _compared(
+    results: Results, sides: tuple[str, str], named: Mapping[str, Sequence[str]]
+) -> list[Part]:
+    first, second = (results.hits(arm) for arm in sides)
+    place = {name: i for i, name in enumerate(results.classes)}
+    found = []
+    for name, members in named.items():
+        at = np.isin(results.labels, [place[member] for member in members])
+        level = 1 - (1 - LEVEL) / len(named)
+        found.append(
+            Part(
+                name,
+                tuple(members),
+                int(at.sum()),
+                accuracy(first[:, at]),
+                accuracy(second[:, at]),
+                advantage(first[:, at], second[:, at], level=level),
+            )
+        )
+    return sorted(found, key=lambda part: -part.difference.value)

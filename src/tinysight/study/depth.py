@@ -1,0 +1,158 @@
+"""What does depth give, and what does it ask for?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from tinysight.recipe import Augment
+from tinysight.study import drawing
+from tinysight.study.arms import small_network
+from tinysight.study.design import Arm, Column, Drawing, Finding, Scale, Study
+from tinysight.study.estimate import answer, mean, negative, opposite
+from tinysight.study.outcome import Results
+from tinysight.study.saying import percent, points
+
+if TYPE_CHECKING:
+    from tinysight.data.dataset import DataSet
+
+__all__ = ["STUDY"]
+
+DEPTHS = {"small": (8, 20), "full": (8, 20, 56)}
+EPOCHS = {"small": 6, "full": 10}
+WIDTH = {"small": 8, "full": 16}
+
+
+def _arms(data: DataSet, scale: Scale) -> Sequence[Arm]:
+    regularised = Augment(flip=data.mirror, crop=4 if scale == "full" else 2)
+    found = []
+    for shortcuts in (False, True):
+        for on in (False, True):
+            for depth in DEPTHS[scale]:
+                recipe = small_network(
+                    data,
+                    epochs=EPOCHS[scale],
+                    lr=0.1,
+                    augment=regularised if on else None,
+                    weight_decay=5e-4 if on else 0.0,
+                    name="resnet",
+                    depth=depth,
+                    width=WIDTH[scale],
+                    shortcuts=shortcuts,
+                )
+                name = f"{'residual' if shortcuts else 'plain'}-{depth}{'-regularised' * on}"
+                at = {"shortcuts": shortcuts, "regularised": on, "depth": depth}
+                found.append(Arm(name, recipe, at))
+    return found
+
+
+def _ends(results: Results, *, shortcuts: bool, regularised: bool) -> tuple[str, str]:
+    """The shallowest and the deepest of a kind."""
+    arms = results.where(shortcuts=shortcuts, regularised=regularised)
+    arms = sorted(arms, key=lambda arm: results.arms[arm]["depth"])
+    return arms[0], arms[-1]
+
+
+def _findings(results: Results) -> Sequence[Finding]:
+    shallow, deep = _ends(results, shortcuts=True, regularised=False)
+    held_shallow, held_deep = _ends(results, shortcuts=True, regularised=True)
+    plain_shallow, plain_deep = _ends(results, shortcuts=False, regularised=True)
+    depth = results.arms[deep]["depth"]
+    capacity = mean(
+        [
+            b.clean.value - a.clean.value
+            for a, b in zip(results.outcomes[shallow], results.outcomes[deep], strict=True)
+        ]
+    )
+    widened = results.gap_narrowed(shallow, deep)
+    narrowed = results.gap_narrowed(held_deep, deep)
+    pays = results.advantage(held_deep, held_shallow)
+    bare = results.advantage(plain_deep, plain_shallow)
+    connected = results.advantage(held_deep, plain_deep)
+    return [
+        Finding(
+            "Depth adds capacity: the deeper network knows more of its training pictures.",
+            answer(capacity),
+            f"Residual, without regularisation: {points(capacity)} of clean training accuracy from "
+            f"{results.arms[shallow]['depth']} to {depth} layers.",
+        ),
+        Finding(
+            "Without regularisation the deeper network has the wider gap.",
+            answer(widened),
+            f"{points(widened)}, to {points(results.gap(deep))}.",
+        ),
+        Finding(
+            "Regularisation (augmentation and weight decay) narrows it.",
+            answer(narrowed),
+            f"The gap changes by {points(negative(narrowed))} at {depth} layers.",
+        ),
+        Finding(
+            "With residual connections and regularisation depth pays on new pictures.",
+            answer(pays),
+            f"{points(pays)}, to {percent(results.accuracy(held_deep))}.",
+        ),
+        Finding(
+            "Without residual connections depth does not pay.",
+            opposite(answer(bare)),
+            f"{points(bare)}, to {percent(results.accuracy(plain_deep))}.",
+        ),
+        Finding(
+            f"At {depth} layers residual connections are better than none.",
+            answer(connected),
+            f"{points(connected)}.",
+        ),
+    ]
+
+
+def _drawings(results: Results) -> Iterator[Drawing]:
+    kinds = {
+        "Plain": (False, False),
+        "Residual": (True, False),
+        "Plain, regularised": (False, True),
+        "Residual, regularised": (True, True),
+    }
+    for name, title, value in (
+        ("validation", "Validation accuracy", lambda arm: results.accuracy(arm)),
+        ("clean", "Clean training accuracy", lambda arm: results.clean(arm)),
+    ):
+        series = {
+            kind: [
+                (results.arms[arm]["depth"], value(arm))
+                for arm in results.where(shortcuts=shortcuts, regularised=regularised)
+            ]
+            for kind, (shortcuts, regularised) in kinds.items()
+        }
+        yield Drawing(
+            name,
+            f"{title} over depth, plain and residual, with and without regularisation.",
+            partial(
+                drawing.lines,
+                series,
+                title=title,
+                remark="Line: 95% interval",
+                across="Layers",
+            ),
+        )
+
+
+STUDY = Study(
+    name="depth",
+    question="What does depth give, and what does it ask for?",
+    about="The residual networks of He et al. for small pictures and the same without their "
+    "connections, of several depths; with regularisation (augmentation and weight decay) and "
+    "without.",
+    data={"small": ("digits", {"size": 16, "validation_share": 0.5}), "full": ("cifar10", {})},
+    arms=_arms,
+    columns=(
+        Column("Training, clean", lambda results, arm: results.clean(arm)),
+        Column("Validation", lambda results, arm: results.accuracy(arm)),
+        Column("Gap, clean", lambda results, arm: results.gap(arm)),
+    ),
+    findings=_findings,
+    sides=lambda results: (
+        _ends(results, shortcuts=True, regularised=True)[1],
+        _ends(results, shortcuts=False, regularised=True)[1],
+    ),
+    drawings=_drawings,
+)

@@ -1,0 +1,144 @@
+"""Means over seeds and pictures, with intervals that know of both.
+
+A study trains each network with several seeds and asks all of them about the same pictures. Other
+seeds and other pictures would have given other numbers: both variances are added, which by Owen,
+"The pigeonhole bootstrap", Annals of Applied Statistics 1 (2007), is on the safe side.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = [
+    "Answer",
+    "Estimate",
+    "accuracy",
+    "advantage",
+    "answer",
+    "interaction",
+    "mean",
+    "negative",
+    "opposite",
+]
+
+LEVEL = 0.95
+
+Answer = Literal["yes", "no", "undecided"]
+Hits = NDArray[np.float64]  # seeds pictures: 1 where right, 0 where wrong
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean with its interval, at `level`.
+
+    Attributes:
+        seeds: how many trainings it is the mean of.
+        n: pictures each of them was asked about; 0 where it is no share of pictures.
+    """
+
+    value: float
+    low: float
+    high: float
+    seeds: int
+    n: int = 0
+    level: float = LEVEL
+
+
+def mean(
+    values: Sequence[float],
+    *,
+    sampling: float = 0.0,
+    n: int = 0,
+    bounds: tuple[float, float] = (-math.inf, math.inf),
+) -> Estimate:
+    """Return the mean of one value a seed.
+
+    The interval is Student's, with Satterthwaite's degrees of freedom where there are two
+    variances. Of one seed nothing is known of other seeds: the interval is of the rest alone,
+    and without that there is none: it is infinite.
+
+    Args:
+        sampling: variance of the mean by what is no seed's: the choice of pictures.
+        n: how many pictures that variance was estimated from; 0: it is known.
+        bounds: what no value can lie outside of.
+    """
+    found = _interval(float(np.mean(values)), list(values), sampling, n, LEVEL)
+    return replace(found, low=max(bounds[0], found.low), high=min(bounds[1], found.high))
+
+
+def accuracy(hits: Hits, *, level: float = LEVEL) -> Estimate:
+    """Return the share of right answers over seeds and pictures.
+
+    Two right and two wrong answers are added for the variance of the pictures, as Agresti and
+    Coull, The American Statistician 52 (1998), do: where all are right it is not nothing.
+    """
+    return _two_ways(hits, (1.0, 1.0, 0.0, 0.0), (0.0, 1.0), level)
+
+
+def advantage(first: Hits, second: Hits, *, level: float = LEVEL) -> Estimate:
+    """Return how much more `first` has right than `second`, paired by seed and picture.
+
+    One picture won and one lost are added for the variance of the pictures, as Bonett and Price,
+    Journal of Educational and Behavioral Statistics 37 (2012), do.
+    """
+    return _two_ways(first - second, (1.0, -1.0), (-1.0, 1.0), level)
+
+
+def interaction(first: tuple[Hits, Hits], second: tuple[Hits, Hits]) -> Estimate:
+    """Return the advantage within the first pair minus that within the second, paired likewise."""
+    values = (first[0] - first[1]) - (second[0] - second[1])
+    return _two_ways(values, (1.0, -1.0), (-2.0, 2.0), LEVEL)
+
+
+def answer(estimate: Estimate, *, than: float = 0.0) -> Answer:
+    """Say whether it is more than a limit: "yes" or "no" where the whole interval says so."""
+    if estimate.low > than:
+        return "yes"
+    return "no" if estimate.high < than else "undecided"
+
+
+def negative(estimate: Estimate) -> Estimate:
+    """Return the same with the other sign: of a difference, the other way round."""
+    return replace(estimate, value=-estimate.value, low=-estimate.high, high=-estimate.low)
+
+
+def opposite(given: Answer) -> Answer:
+    """Return the answer to the opposite claim."""
+    turned: dict[Answer, Answer] = {"yes": "no", "no": "yes", "undecided": "undecided"}
+    return turned[given]
+
+
+def _two_ways(
+    values: Hits, added: Sequence[float], bounds: tuple[float, float], level: float
+) -> Estimate:
+    if not values.shape[1]:
+        return Estimate(0.0, *bounds, len(values), 0, level)
+    by_picture = np.concatenate([values.mean(axis=0), added])
+    sampling = float(by_picture.var(ddof=1)) / len(by_picture)
+    by_seed = [float(v) for v in values.mean(axis=1)]
+    found = _interval(float(by_picture.mean()), by_seed, sampling, values.shape[1], level)
+    value = float(values.mean())
+    low, high = max(bounds[0], min(found.low, value)), min(bounds[1], max(found.high, value))
+    return Estimate(value, low, high, found.seeds, found.n, level)
+
+
+def _interval(
+    centre: float, by_seed: Sequence[float], sampling: float, n: int, level: float
+) -> Estimate:
+    from scipy.stats import t
+
+    seeds = len(by_seed)
+    between = float(np.var(by_seed, ddof=1)) / seeds if seeds > 1 else 0.0
+    whole = between + sampling
+    if seeds == 1 and not sampling:
+        return Estimate(centre, -math.inf, math.inf, seeds, n, level)
+    parts = between**2 / max(1, seeds - 1) + (sampling**2 / max(1, n - 1) if n else 0.0)
+    freedom = whole**2 / parts if parts else math.inf
+    half = float(t.ppf((1 + level) / 2, freedom)) * math.sqrt(whole)
+    return Estimate(centre, centre - half, centre + half, seeds, n, level)

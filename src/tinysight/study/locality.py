@@ -1,0 +1,174 @@
+"""Is it because neighbouring pixels belong together that a CNN beats a perceptron?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from tinysight.models import MODELS
+from tinysight.recipe import Model, Optim, Recipe, Schedule
+from tinysight.recipes.adapting import batch_size
+from tinysight.study import drawing
+from tinysight.study.arms import facts_of, fixed
+from tinysight.study.design import Arm, Column, Drawing, Finding, Scale, Study
+from tinysight.study.estimate import answer, interaction, opposite
+from tinysight.study.outcome import Results
+from tinysight.study.saying import percent, points
+
+if TYPE_CHECKING:
+    from tinysight.data.dataset import DataSet
+
+__all__ = ["STUDY"]
+
+LINEAR, MLP, CNN, LARGE = "linear", "mlp", "cnn", "mlp-large"
+ORDER = 1  # the seed of the one order that pixels are shuffled into
+GONE = 0.01  # an advantage of a point or less counts as none
+EPOCHS = {"small": 8, "full": 15}
+
+
+def _parameters(shape: tuple[int, int, int], classes: int, name: str, **options: Any) -> int:
+    import torch
+
+    with torch.device("meta"):
+        net, _ = MODELS[name](shape, classes, **options)
+    return sum(p.numel() for p in net.parameters())
+
+
+def _networks(data: DataSet) -> dict[str, Model]:
+    """The networks, of which the linear one is given and the others are sized by it."""
+    shape, k = data.shape, len(data.classes)
+    size = _parameters(shape, k, "linear")
+
+    def away(name: str, **options: Any) -> float:
+        return abs(math.log(_parameters(shape, k, name, **options) / size))
+
+    hidden = min(range(1, 65), key=lambda h: away("mlp", hidden=(h,)))
+    width = min(range(1, 129), key=lambda w: away("plain", width=w))
+    return {
+        LINEAR: Model(name="linear"),
+        MLP: Model.model_validate({"name": "mlp", "hidden": [hidden]}),
+        CNN: Model.model_validate({"name": "plain", "width": width}),
+        LARGE: Model.model_validate({"name": "mlp", "hidden": [512, 256]}),
+    }
+
+
+def _arms(data: DataSet, scale: Scale) -> Sequence[Arm]:
+    facts = facts_of(data)
+    found = []
+    for shuffled in (False, True):
+        for name, model in _networks(data).items():
+            options = {**model.options, "shuffle": ORDER} if shuffled else model.options
+            recipe = Recipe(
+                batch_size=batch_size(facts, 128),
+                model=Model.model_validate({"name": model.name, **options}),
+                optim=Optim(name="adam", lr=2e-3, weight_decay=0.0),
+                schedule=Schedule(name="cosine"),
+            )
+            found.append(
+                Arm(
+                    f"{name}-shuffled" if shuffled else name,
+                    fixed(recipe, EPOCHS[scale]),
+                    {"network": name, "shuffled": shuffled},
+                )
+            )
+    return found
+
+
+def _arm(results: Results, name: str, *, shuffled: bool) -> str:
+    return results.where(network=name, shuffled=shuffled)[0]
+
+
+def _findings(results: Results) -> Sequence[Finding]:
+    cnn, mlp, linear, large = (_arm(results, n, shuffled=False) for n in (CNN, MLP, LINEAR, LARGE))
+    cnn_shuffled, mlp_shuffled = (_arm(results, n, shuffled=True) for n in (CNN, MLP))
+    over_linear, over_mlp = results.advantage(mlp, linear), results.advantage(cnn, mlp)
+    over_large = results.advantage(cnn, large)
+    lost = results.advantage(cnn, cnn_shuffled)
+    kept = results.advantage(mlp, mlp_shuffled)
+    left = results.advantage(cnn_shuffled, mlp_shuffled)
+    more = interaction(
+        (results.hits(cnn), results.hits(cnn_shuffled)),
+        (results.hits(mlp), results.hits(mlp_shuffled)),
+    )
+    return [
+        Finding(
+            "At equal parameters a CNN beats a perceptron.",
+            answer(over_mlp),
+            f"{points(over_mlp)}: {percent(results.accuracy(cnn))} against "
+            f"{percent(results.accuracy(mlp))}.",
+        ),
+        Finding(
+            "It beats a far larger perceptron, too.",
+            answer(over_large),
+            f"{points(over_large)}: the larger one, with "
+            f"{results.outcomes[large][0].parameters:,} parameters, reaches "
+            f"{percent(results.accuracy(large))}.",
+        ),
+        Finding(
+            "A hidden layer of the same size beats the linear model.",
+            answer(over_linear),
+            f"{points(over_linear)}.",
+        ),
+        Finding(
+            "With the pixels shuffled, the CNN is worse.",
+            answer(lost),
+            f"Unshuffled against shuffled: {points(lost)}; "
+            f"{percent(results.accuracy(cnn_shuffled))} are left.",
+        ),
+        Finding(
+            "The perceptron loses less by it: it never knew which pixels are neighbours.",
+            answer(more),
+            f"It loses {points(kept)}; what the CNN loses more: {points(more)}.",
+        ),
+        Finding(
+            "With the pixels shuffled, the CNN's advantage is gone.",
+            opposite(answer(left, than=GONE)),
+            f"What is left of it is {points(left)}; a point or less counts as none.",
+        ),
+    ]
+
+
+def _drawings(results: Results) -> Iterator[Drawing]:
+    names = (LINEAR, MLP, LARGE, CNN)
+    rows = {
+        f"{name}, {results.outcomes[name][0].parameters:,}": [
+            results.accuracy(_arm(results, name, shuffled=shuffled)) for shuffled in (False, True)
+        ]
+        for name in names
+    }
+    yield Drawing(
+        "networks",
+        "Validation accuracy of each network, on pictures as they are and with shuffled pixels.",
+        partial(
+            drawing.dots,
+            rows,
+            ("As they are", "Pixels shuffled"),
+            title="Validation accuracy by network and number of parameters",
+            remark="Line: 95% interval",
+        ),
+    )
+
+
+STUDY = Study(
+    name="mlp-vs-cnn",
+    question="Is it because neighbouring pixels belong together that a CNN beats a perceptron?",
+    about="A linear model, a perceptron with one hidden layer and a CNN of as nearly the same "
+    "number of parameters as their layers allow, and a far larger perceptron. Then the same again "
+    "with the pixels of all pictures put into one other order, drawn once: what a dense layer can "
+    "know of a picture is as much as before; which pixels are neighbours is lost.",
+    data={"small": ("shapes", {}), "full": ("cifar10", {})},
+    arms=_arms,
+    columns=(
+        Column("Parameters", lambda results, arm: f"{results.outcomes[arm][0].parameters:,}"),
+        Column("Training, clean", lambda results, arm: results.clean(arm)),
+        Column("Validation", lambda results, arm: results.accuracy(arm)),
+    ),
+    findings=_findings,
+    sides=lambda results: (
+        _arm(results, CNN, shuffled=False),
+        _arm(results, MLP, shuffled=False),
+    ),
+    drawings=_drawings,
+)

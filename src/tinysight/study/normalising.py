@@ -1,0 +1,141 @@
+"""Does batch norm steady training and speed it up?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from tinysight.study import drawing
+from tinysight.study.arms import small_network
+from tinysight.study.design import Arm, Column, Drawing, Finding, Scale, Study
+from tinysight.study.estimate import answer, mean
+from tinysight.study.outcome import Outcome, Results
+from tinysight.study.saying import number, percent, points
+
+if TYPE_CHECKING:
+    from tinysight.data.dataset import DataSet
+
+__all__ = ["STUDY"]
+
+RATES = {
+    "small": (0.003, 0.01, 0.03, 0.1, 0.3, 1.0),
+    "full": (0.003, 0.01, 0.03, 0.1, 0.3, 1.0),
+}
+EPOCHS = {"small": 4, "full": 5}
+WIDTH = {"small": 8, "full": 32}
+WORKS = 0.05  # a rate works where it comes within so much of the best
+
+
+def _arms(data: DataSet, scale: Scale) -> Sequence[Arm]:
+    return [
+        Arm(
+            f"{'with' if batchnorm else 'without'}-{rate:g}",
+            small_network(
+                data, epochs=EPOCHS[scale], lr=rate, width=WIDTH[scale], batchnorm=batchnorm
+            ),
+            {"batchnorm": batchnorm, "rate": rate},
+        )
+        for batchnorm in (False, True)
+        for rate in RATES[scale]
+    ]
+
+
+def _best(results: Results, *, batchnorm: bool) -> str:
+    return results.best(results.where(batchnorm=batchnorm))
+
+
+def _working(results: Results, *, batchnorm: bool) -> list[int]:
+    """How many rates come within WORKS of the best of this kind, by seed."""
+    arms = results.where(batchnorm=batchnorm)
+    enough = results.accuracy(_best(results, batchnorm=batchnorm)).value - WORKS
+    seeds = range(len(results.outcomes[arms[0]]))
+    return [sum(results.outcomes[a][s].accuracy >= enough for a in arms) for s in seeds]
+
+
+def _first(outcome: Outcome) -> float:
+    """Validation accuracy after the first epoch; of a training that broke in it none was had."""
+    return outcome.rows[0]["validation_accuracy"] if outcome.rows else 0.0
+
+
+def _findings(results: Results) -> Sequence[Finding]:
+    with_, without = (_best(results, batchnorm=b) for b in (True, False))
+    works_with, works_without = (_working(results, batchnorm=b) for b in (True, False))
+    wider = mean([a - b for a, b in zip(works_with, works_without, strict=True)])
+    won = results.advantage(with_, without)
+    sooner = mean(
+        [
+            _first(a) - _first(b)
+            for a, b in zip(results.outcomes[with_], results.outcomes[without], strict=True)
+        ]
+    )
+    rates = {arm: results.arms[arm]["rate"] for arm in (with_, without)}
+    broken = {
+        b: sum(results.diverged(arm) for arm in results.where(batchnorm=b)) for b in (True, False)
+    }
+    return [
+        Finding(
+            "With batch norm more learning rates work.",
+            answer(wider),
+            f"{number(mean(works_with))} of {len(results.where(batchnorm=True))} rates come within "
+            f"{100 * WORKS:.0f} points of the best with it, {number(mean(works_without))} without; "
+            f"of the trainings {broken[True]} diverged with it and {broken[False]} without.",
+        ),
+        Finding(
+            "It learns faster: after one epoch it is better.",
+            answer(sooner),
+            f"{points(sooner)}, each at the rate at which it ends best ({rates[with_]:g} with, "
+            f"{rates[without]:g} without).",
+        ),
+        Finding(
+            "At its best rate it ends better.",
+            answer(won),
+            f"{points(won)}: {percent(results.accuracy(with_))} against "
+            f"{percent(results.accuracy(without))}.",
+        ),
+    ]
+
+
+def _drawings(results: Results) -> Iterator[Drawing]:
+    sides = {"Without batch norm": False, "With batch norm": True}
+    for name, title, value in (
+        ("end", "Validation accuracy at the end", lambda arm: results.accuracy(arm)),
+        ("first", "Validation accuracy after one epoch", lambda arm: results.mean(arm, _first)),
+    ):
+        series = {
+            side: [(results.arms[arm]["rate"], value(arm)) for arm in results.where(batchnorm=b)]
+            for side, b in sides.items()
+        }
+        yield Drawing(
+            name,
+            f"{title} over the learning rate, with and without batch norm.",
+            partial(
+                drawing.lines,
+                series,
+                title=title,
+                remark="Line: 95% interval; a training that diverged counts as a guess",
+                across="Learning rate",
+                logarithmic=True,
+            ),
+        )
+
+
+STUDY = Study(
+    name="batchnorm",
+    question="Does batch norm steady training and speed it up?",
+    about="A CNN of three convolutions with and without batch norm, trained by SGD with momentum "
+    "from learning rates far apart.",
+    data={"small": ("digits", {"size": 16, "validation_share": 0.5}), "full": ("cifar10", {})},
+    arms=_arms,
+    columns=(
+        Column("Validation after one epoch", lambda results, arm: results.mean(arm, _first)),
+        Column("Validation", lambda results, arm: results.accuracy(arm)),
+        Column(
+            "Diverged",
+            lambda results, arm: f"{results.diverged(arm)} of {len(results.outcomes[arm])}",
+        ),
+    ),
+    findings=_findings,
+    sides=lambda results: (_best(results, batchnorm=True), _best(results, batchnorm=False)),
+    drawings=_drawings,
+)

@@ -1,0 +1,139 @@
+"""A study's trainings: carried out one after the other, those that are done used again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import tinysight
+from tinysight import training
+from tinysight.api import Run, plan_to_resume
+from tinysight.data.dataset import DataSet
+from tinysight.errors import Diverged, Interrupted, RecipeError
+from tinysight.models import resolve as resolve_model
+from tinysight.progress import Progress, duration
+from tinysight.recipe import Recipe
+from tinysight.run import RunFolder
+from tinysight.study.design import Arm
+from tinysight.study.outcome import Outcome, Results, read
+
+__all__ = ["carry_out", "overridden"]
+
+
+def overridden(arms: Sequence[Arm], data: DataSet, values: Mapping[str, Any]) -> list[Arm]:
+    """Return the arms with fields of all their recipes replaced, and all options written out.
+
+    Raises:
+        RecipeError: a field that the study itself varies, or one that an arm refuses.
+    """
+    varied = {
+        name
+        for name, several in _values(arms).items()
+        if len(several) > 1 and name != "data.split_seed"
+    }
+    if name := next((n for n in values if n in varied or n == "seed"), None):
+        raise RecipeError(f"{name} is what the study itself sets; leave it away")
+    found = []
+    for arm in arms:
+        recipe = arm.recipe.override_all(values)
+        changed = {"name": arm.name, "data": data.settings, "model": resolve_model(recipe.model)}
+        found.append(Arm(arm.name, recipe.model_copy(update=changed), arm.at))
+    return found
+
+
+def carry_out(
+    arms: Sequence[Arm],
+    seeds: Sequence[int],
+    data: DataSet,
+    place: Path,
+    *,
+    device: str,
+    progress: Progress,
+) -> tuple[Results, int]:
+    """Train every arm with every seed; return what came of it, and how many were done already.
+
+    Each training has its run folder below `place`, named after the arm, its seed and what it
+    computes: one that is complete there is used again, one that was stopped goes on.
+
+    Raises:
+        Interrupted: a signal came; what is done stays.
+    """
+    outcomes: dict[str, list[Outcome]] = {arm.name: [] for arm in arms}
+    labels, k = data.validation.labels.numpy(), len(data.classes)
+    total, done, reused, spent = len(arms) * len(seeds), 0, 0, 0.0
+    for seed in seeds:  # all arms of a seed before the next: a study that is stopped has whole ones
+        for arm in arms:
+            began = time.perf_counter()
+            recipe = arm.recipe.model_copy(update={"seed": seed})
+            path = place / f"{arm.name}-s{seed}-{_digest(recipe, data)}"
+            at = f"{done + 1} of {total}: {arm.name}, seed {seed}"
+            folder, fresh = _trained(recipe, data, path, at, device=device, progress=progress)
+            outcome = read(folder, arm.name, labels, k)
+            outcomes[arm.name].append(outcome)
+            done, reused = done + 1, reused + (not fresh)
+            spent += (time.perf_counter() - began) * fresh
+            progress.say(f"{at}: {'; '.join(_said(outcome, fresh, done, reused, total, spent))}")
+    places = {arm.name: arm.at for arm in arms}
+    return Results(data.classes, labels, places, outcomes), reused
+
+
+def _said(
+    outcome: Outcome, fresh: bool, done: int, reused: int, total: int, spent: float
+) -> Iterator[str]:
+    yield "diverged" if outcome.diverged else f"validation {outcome.accuracy:.2%}"
+    if not fresh:
+        yield "done before"
+    elif done < total and done - reused:
+        yield f"about {duration(spent / (done - reused) * (total - done))} left"
+
+
+def _trained(
+    recipe: Recipe, data: DataSet, path: Path, at: str, *, device: str, progress: Progress
+) -> tuple[RunFolder, bool]:
+    """Return the run of a recipe, trained and evaluated now if that was not done before."""
+    inner = progress.within(at)
+    folder = RunFolder(path)
+    there = (path / "recipe.json").is_file()
+    if there and (folder.has_json("diverged") or training.is_complete(folder)):
+        evaluated = folder.has_json("diverged") or _is_evaluated(folder)
+        if not evaluated:
+            Run(folder, data, inner).evaluate("validation", device=device)
+        return folder, not evaluated
+    try:
+        if there:
+            ready = plan_to_resume(folder, data=data, device=device, quiet=True, overrides={})
+            training.resume(ready, folder, progress=inner)
+        else:
+            training.train(training.plan(data, recipe, device=device), out=path, progress=inner)
+    except Diverged:
+        return folder, True
+    except Interrupted as error:
+        raise Interrupted(
+            f"stopped at {at}; what is done is kept: give the same command again to go on",
+            error.exit_code,
+        ) from None
+    Run(folder, data, inner).evaluate("validation", device=device)
+    return folder, True
+
+
+def _is_evaluated(folder: RunFolder) -> bool:
+    name = "evaluation/validation/metrics"
+    return folder.has_json(name) and folder.read_json(name)["weights"] == folder.digest("best")
+
+
+def _digest(recipe: Recipe, data: DataSet) -> str:
+    """What a training computes: by its recipe, its data and this version's code."""
+    splits = [data.train.digest, data.validation.digest, list(data.classes)]
+    said = json.dumps([tinysight.__version__, splits, recipe.model_dump(mode="json")])
+    return hashlib.sha256(said.encode()).hexdigest()[:8]
+
+
+def _values(arms: Sequence[Arm]) -> dict[str, set[str]]:
+    """By field, the values that it has among the arms."""
+    fields = [arm.recipe.fields() for arm in arms]
+    names = {name for several in fields for name in several}
+    return {name: {json.dumps(f.get(name)) for f in fields} for name in names}

@@ -1,0 +1,81 @@
+"""Outcomes of trainings that never were, so that what is said of them is known beforehand."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tinysight.data.dataset import DataSet
+from tinysight.evaluation.intervals import wilson
+from tinysight.study import STUDIES
+from tinysight.study.outcome import Outcome, Results
+
+N = 600  # validation pictures
+CLEAN = 2_000  # training pictures of a clean accuracy
+
+
+def outcome(
+    arm: str,
+    seed: int,
+    accuracy: float,
+    *,
+    clean: float | None = None,
+    running: float = 0.5,
+    diverged: bool = False,
+    first: float = 0.3,
+    n: int = N,
+) -> Outcome:
+    """A training that has this share of the pictures right, always much the same ones."""
+    hits = np.zeros(n)
+    hits[: round(accuracy * n)] = 1
+    hits = np.roll(hits, 3 * seed)
+    row = {"epoch": 1.0, "validation_accuracy": first, "train_accuracy_clean": clean or accuracy}
+    share = wilson(round((accuracy if clean is None else clean) * CLEAN), CLEAN)
+    rows = [{**row, "train_accuracy_running": running}] * 2
+    return Outcome(arm, seed, diverged, hits, running, share, rows, 1.0, 1_000, Path(arm))
+
+
+def results(
+    arms: Mapping[str, tuple[Mapping[str, Any], Sequence[Outcome]]], classes: int = 3
+) -> Results:
+    n = len(next(iter(arms.values()))[1][0].hits)
+    return Results(
+        tuple(f"class{i}" for i in range(classes)),
+        np.arange(n) % classes,
+        {name: place for name, (place, _) in arms.items()},
+        {name: found for name, (_, found) in arms.items()},
+    )
+
+
+def by_accuracy(accuracies: Mapping[str, float], **more: Mapping[str, Any]) -> Results:
+    """Three seeds an arm, a hair apart from each other; `more` by arm goes to `outcome`."""
+    return results(
+        {
+            name: (
+                {},
+                [
+                    outcome(name, seed, accuracy + 0.002 * (seed - 1), **more.get(name, {}))
+                    for seed in range(3)
+                ],
+            )
+            for name, accuracy in accuracies.items()
+        }
+    )
+
+
+def of_study(name: str, data: DataSet, accuracy: Mapping[str, float], **same: Any) -> Results:
+    """A study's own arms, each with its accuracy (by name) and three seeds."""
+    arms = STUDIES[name].arms(data, "small")
+    return results(
+        {
+            arm.name: (
+                arm.at,
+                [
+                    outcome(arm.name, seed, accuracy[arm.name] + 0.002 * (seed - 1), **same)
+                    for seed in range(3)
+                ],
+            )
+            for arm in arms
+        }
+    )

@@ -1,0 +1,205 @@
+"""A study carried out: its trainings, what is used again, its page and its numbers."""
+
+import json
+import re
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.training.runs import stopping_in
+
+import tinysight
+from tinysight.data.dataset import DataSet
+from tinysight.errors import Interrupted, RecipeError, UnknownName, UsageError
+from tinysight.study import run_study
+from tinysight.study.report import Report
+
+TINY: dict[str, Any] = {"epochs": 1, "seeds": 2, "quiet": True, "model.width": 4}
+
+
+@pytest.fixture
+def done(toy: DataSet, here: Path) -> Report:
+    return run_study("overfitting", toy, **TINY)
+
+
+def test_it_leaves_a_page_numbers_figures_and_runs(done: Report, here: Path) -> None:
+    assert done.path == Path("studies/overfitting-toy-small")
+    there = {p.relative_to(done.path).as_posix() for p in done.path.glob("[!r]*") if p.is_file()}
+    assert there == {"study.html", "study.json"}
+    assert {p.name for p in (done.path / "figures").iterdir()} == {
+        f"{name}.{form}" for name in ("accuracies", "epochs") for form in ("png", "svg")
+    }
+    runs = sorted(p.name.rpartition("-")[0] for p in (done.path / "runs").iterdir())
+    arms = ("augmentation", "base", "both", "dropout")
+    assert runs == [f"{arm}-s{seed}" for arm in arms for seed in (0, 1)]
+    run = tinysight.load(next((done.path / "runs").glob("both-s1-*")))
+    assert run.recipe.seed == 1
+    assert run.recipe.name == "both"
+    assert run.recipe.augment.rotate == 36
+    assert run.folder.test_reads() == []
+
+
+def test_its_numbers_are_those_of_the_runs(done: Report) -> None:
+    said = json.loads((done.path / "study.json").read_text())
+    assert (said["study"], said["scale"], said["seeds"]) == ("overfitting", "small", [0, 1])
+    assert said["data"]["train"] == 60
+    for arm in said["arms"]:
+        values = []
+        for training in arm["trainings"]:
+            run = tinysight.load(done.path / training["run"])
+            found = run.folder.read_json("evaluation/validation/metrics")["metrics"]["top1"]
+            assert training["validation_accuracy"] == pytest.approx(found["value"])
+            row = run.history[-1]
+            assert training["train_accuracy_running"] == row["train_accuracy_running"]
+            assert training["train_accuracy_clean"] == row["train_accuracy_clean"]
+            values.append(found["value"])
+        mean = arm["columns"]["Validation"]
+        assert mean["value"] == pytest.approx(sum(values) / 2)
+        assert mean["low"] <= mean["value"] <= mean["high"]
+        assert (mean["seeds"], mean["n"]) == (2, 30)
+    assert [f["answer"] for f in said["findings"]] == [f.answer for f in done.findings]
+    assert {c["name"] for c in said["classes"]} == {"red", "green", "blue"}
+    assert said["sides"] == ["both", "base"]
+
+
+def test_the_page_says_it_and_asks_nobody(done: Report) -> None:
+    page = done.page.read_text(encoding="utf-8")
+    assert done.study.question in page
+    for found in done.findings:
+        assert found.claim in page
+        assert found.numbers in page
+    for text in ("model.dropout", "augment.rotate", "Classes won and lost", "60 pictures to learn"):
+        assert text in page
+    assert not re.findall(r"(?:src|href)=\"(?!#|data:)", page)
+    assert "default-src 'none'" in page
+    assert page.count("<svg") == 4  # two figures, light and dark
+    assert "in memory" in page  # no command carries that out again
+    assert str(done).startswith(done.study.question)
+    assert "<iframe" in done._repr_html_()
+
+
+def test_what_is_done_is_used_again(done: Report, toy: DataSet) -> None:
+    before = {p: p.stat().st_mtime_ns for p in (done.path / "runs").rglob("*") if p.is_file()}
+    again = run_study("overfitting", toy, **TINY)
+    assert again.reused == again.trainings == 8
+    after = {p: p.stat().st_mtime_ns for p in (done.path / "runs").rglob("*") if p.is_file()}
+    assert before == after
+    assert again.to_dict()["arms"] == done.to_dict()["arms"]
+    more = run_study("overfitting", toy, **{**TINY, "seeds": 3})
+    assert (more.reused, more.trainings) == (8, 12)
+    other = run_study("overfitting", toy, **{**TINY, "epochs": 2})
+    assert other.reused == 0
+
+
+def test_a_study_that_is_stopped_goes_on(done: Report, toy: DataSet, here: Path) -> None:
+    with stopping_in(3), pytest.raises(Interrupted) as stopped:
+        run_study("overfitting", toy, out=here / "stopped", **TINY)
+    assert str(stopped.value) == (
+        "stopped at 1 of 8: base, seed 0; what is done is kept: give the same command again to "
+        "go on"
+    )
+    assert stopped.value.exit_code == 128 + signal.SIGTERM
+    found = run_study("overfitting", toy, out=here / "stopped", **TINY)
+    trainings = [a["trainings"] for a in found.to_dict()["arms"]]
+    for whole, resumed in zip(done.to_dict()["arms"], trainings, strict=True):
+        for first, second in zip(whole["trainings"], resumed, strict=True):
+            assert {**first, "seconds": 0} == {**second, "seconds": 0}
+
+
+def test_one_that_was_stopped_before_its_evaluation_is_evaluated(
+    done: Report, toy: DataSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tinysight.api import Run
+
+    real, calls = Run.evaluate, []
+
+    def failing(self: Run, *words: Any, **more: Any) -> Any:
+        if not calls:
+            calls.append(1)
+            raise KeyboardInterrupt
+        return real(self, *words, **more)
+
+    monkeypatch.setattr(Run, "evaluate", failing)
+    place = done.path / "other"
+    with pytest.raises(KeyboardInterrupt):
+        run_study("overfitting", toy, out=place, **TINY)
+    (folder,) = (place / "runs").iterdir()
+    assert not (folder / "evaluation").exists()
+    rows = (folder / "metrics.csv").read_bytes()
+    found = run_study("overfitting", toy, out=place, **TINY)
+    assert found.reused == 0
+    assert (folder / "metrics.csv").read_bytes() == rows
+
+
+def test_trainings_that_diverge_are_a_result(toy: DataSet) -> None:
+    """At a rate of 100 the perceptrons leave the finite numbers."""
+    more = {"epochs": 6, "seeds": 1, "quiet": True, "optim.name": "sgd", "optim.lr": 100.0}
+    found = run_study("mlp-vs-cnn", toy, **more)
+    broken = [arm.name for arm in found.arms if found.results.diverged(arm.name)]
+    assert broken
+    assert all(found.results.accuracy(name).value == pytest.approx(1 / 3) for name in broken)
+    assert "mlp-large" in broken
+    again = run_study("mlp-vs-cnn", toy, **more)
+    assert again.reused == again.trainings
+    assert again.results.diverged(broken[0]) == 1
+
+
+def test_one_seed_has_the_interval_of_the_pictures(toy: DataSet) -> None:
+    found = run_study("overfitting", toy, **{**TINY, "seeds": 1})
+    assert "(one seed, no interval)" in str(found)
+    assert "of one seed, of other pictures alone" in found.page.read_text(encoding="utf-8")
+    json.dumps(found.to_dict(), allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    ("given", "kind", "text"),
+    [
+        (("overfiting",), UnknownName, "unknown study 'overfiting'; did you mean 'overfitting'?"),
+        (("depth", None, 0), UsageError, "seeds must be a whole number from 1 to 100, got 0"),
+        (("depth", None, True), UsageError, "seeds must be a whole number from 1 to 100, got True"),
+        (("depth", None, 3, "large"), UsageError, "scale must be small or full, got 'large'"),
+    ],
+)
+def test_nonsense_is_refused(given: tuple[Any, ...], kind: type[Exception], text: str) -> None:
+    names = ("name", "data", "seeds", "scale")
+    with pytest.raises(kind, match=re.escape(text)):
+        run_study(**dict(zip(names, given, strict=False)))
+    assert not Path("studies").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "field"),
+    [("batchnorm", "optim.lr"), ("stability", "batch_size"), ("depth", "seed")],
+)
+def test_what_the_study_sets_is_not_set_from_outside(name: str, field: str, toy: DataSet) -> None:
+    with pytest.raises(RecipeError, match=f"{field} is what the study itself sets; leave it away"):
+        run_study(name, toy, quiet=True, **{field: 1})
+
+
+def test_fields_of_data_come_too_late_for_a_data_set(toy: DataSet) -> None:
+    with pytest.raises(UsageError, match="the data set is read already; give it to load_data"):
+        run_study("depth", toy, quiet=True, **{"data.size": 8})
+
+
+def test_the_data_may_be_another_and_read_otherwise(here: Path) -> None:
+    found = run_study(
+        "overfitting", "digits", seeds=1, epochs="1", quiet=True, **{"data.size": "8"}
+    )
+    assert found.data.shape == (8, 8, 1)
+    assert found.command == (
+        "tinysight study overfitting digits epochs=1 data.size=8 --seeds 1 --scale small"
+    )
+    assert found.path == Path("studies/overfitting-digits-small")
+    assert found.command in found.page.read_text(encoding="utf-8")
+
+
+def test_it_shows_how_far_it_is(toy: DataSet, capfd: pytest.CaptureFixture[str]) -> None:
+    run_study("overfitting", toy, **{**TINY, "quiet": False, "seeds": 1})
+    lines = capfd.readouterr().err.splitlines()
+    assert lines[0] == "overfitting, small: 4 recipes with 1 seed on toy, 120 pictures"
+    assert re.fullmatch(r"1 of 4: base, seed 0: validation \d+\.\d\d%; about .* left", lines[1])
+    assert re.fullmatch(r"4 of 4: both, seed 0: validation \d+\.\d\d%", lines[4])
+    assert len(lines) == 5
+    run_study("overfitting", toy, **{**TINY, "quiet": False, "seeds": 1})
+    assert "done before" in capfd.readouterr().err.splitlines()[2]

@@ -163,8 +163,9 @@ def test_one_seed_has_the_interval_of_the_pictures(toy: DataSet) -> None:
 )
 def test_nonsense_is_refused(given: tuple[Any, ...], kind: type[Exception], text: str) -> None:
     names = ("name", "data", "seeds", "scale")
+    words: dict[str, Any] = dict(zip(names, given, strict=False))
     with pytest.raises(kind, match=re.escape(text)):
-        run_study(**dict(zip(names, given, strict=False)))
+        run_study(**words)
     assert not Path("studies").exists()
 
 
@@ -173,8 +174,9 @@ def test_nonsense_is_refused(given: tuple[Any, ...], kind: type[Exception], text
     [("batchnorm", "optim.lr"), ("stability", "batch_size"), ("depth", "seed")],
 )
 def test_what_the_study_sets_is_not_set_from_outside(name: str, field: str, toy: DataSet) -> None:
+    fields: dict[str, Any] = {field: 1}
     with pytest.raises(RecipeError, match=f"{field} is what the study itself sets; leave it away"):
-        run_study(name, toy, quiet=True, **{field: 1})
+        run_study(name, toy, quiet=True, **fields)
 
 
 def test_fields_of_data_come_too_late_for_a_data_set(toy: DataSet) -> None:

@@ -19,18 +19,16 @@ __all__ = [
     "PadShortcut",
     "Residual",
     "Scale",
-    "Shortcut",
     "Shuffle",
     "Whiten",
     "basic_block",
     "conv_norm_relu",
     "named",
+    "plain_block",
     "residual",
 ]
 
 GREY_LEVEL = 1 / 255
-
-Shortcut = Literal["pad", "project", "none"]
 
 
 @final
@@ -289,14 +287,16 @@ def residual(channels: int) -> Residual:
     )
 
 
-def basic_block(inside: int, outside: int, *, stride: int = 1, shortcut: Shortcut) -> nn.Module:
+def basic_block(
+    inside: int, outside: int, *, stride: int = 1, shortcut: Literal["pad", "project"]
+) -> Residual:
     """Return the basic block of He et al. (2016): two 3x3 convolutions, ReLU after the sum.
 
     Where the shape changes, `shortcut` decides: "pad" is option A, "project" option B (a 1x1
-    convolution with batch norm). "none" leaves the sum away everywhere: their plain network.
+    convolution with batch norm).
     """
     side: nn.Module | None = None
-    if shortcut != "none" and (stride != 1 or inside != outside):
+    if stride != 1 or inside != outside:
         if shortcut == "pad":
             side = PadShortcut(inside, outside, stride)
         else:
@@ -304,13 +304,19 @@ def basic_block(inside: int, outside: int, *, stride: int = 1, shortcut: Shortcu
                 conv=nn.Conv2d(inside, outside, 1, stride, bias=False),
                 norm=nn.BatchNorm2d(outside),
             )
-    body = named(
+    return Residual(_body(inside, outside, stride), side, nn.ReLU())
+
+
+def plain_block(inside: int, outside: int, *, stride: int = 1) -> nn.Sequential:
+    """Return the layers of `basic_block` in a row, nothing added around them."""
+    return named(body=_body(inside, outside, stride), activation=nn.ReLU())
+
+
+def _body(inside: int, outside: int, stride: int) -> nn.Sequential:
+    return named(
         first=conv_norm_relu(inside, outside, stride=stride),
         second=named(
             conv=nn.Conv2d(outside, outside, 3, padding=1, bias=False),
             norm=nn.BatchNorm2d(outside),
         ),
     )
-    if shortcut == "none":
-        return named(body=body, activation=nn.ReLU())
-    return Residual(body, side, nn.ReLU())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 from torch import nn
@@ -11,10 +11,10 @@ from torch import nn
 from tinysight.models.layers import (
     GlobalMax,
     Scale,
-    Shortcut,
     basic_block,
     conv_norm_relu,
     named,
+    plain_block,
     residual,
 )
 from tinysight.models.options import Dropout, ProjectedWidth, Width
@@ -84,7 +84,7 @@ def resnet(
     plain network that the paper compares: the same layers, nothing added around them.
     """
     blocks = [(depth - 2) // 6] * 3
-    return _he(shape, classes, blocks, width, shortcut="pad" if shortcuts else "none")
+    return _he(shape, classes, blocks, width, shortcut="pad" if shortcuts else None)
 
 
 def resnet18(
@@ -145,7 +145,7 @@ def _he(
     blocks: Sequence[int],
     width: int,
     *,
-    shortcut: Shortcut,
+    shortcut: Literal["pad", "project"] | None,
 ) -> tuple[nn.Module, str]:
     """Stages of basic blocks, each twice as wide as the one before, all but the first halving.
 
@@ -163,8 +163,10 @@ def _he(
         stage: dict[str, nn.Module] = {}
         for block in range(count):
             stride = 2 if halve and not block else 1
-            stage[f"block{block + 1}"] = basic_block(
-                inside, outside, stride=stride, shortcut=shortcut
+            stage[f"block{block + 1}"] = (
+                basic_block(inside, outside, stride=stride, shortcut=shortcut)
+                if shortcut
+                else plain_block(inside, outside, stride=stride)
             )
             inside = outside
         parts[f"stage{number + 1}"] = named(**stage)

@@ -180,8 +180,9 @@ def test_what_the_study_sets_is_not_set_from_outside(name: str, field: str, toy:
 
 
 def test_fields_of_data_come_too_late_for_a_data_set(toy: DataSet) -> None:
+    fields: dict[str, Any] = {"data.size": 8}
     with pytest.raises(UsageError, match="the data set is read already; give it to load_data"):
-        run_study("depth", toy, quiet=True, **{"data.size": 8})
+        run_study("depth", toy, quiet=True, **fields)
 
 
 def test_the_data_may_be_another_and_read_otherwise(here: Path) -> None:

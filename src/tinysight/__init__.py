@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tinysight.api import (
         Run,
         evaluate,
+        find_rate,
         load,
         load_data,
         plan,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from tinysight.recipe import Recipe
     from tinysight.recipes import RECIPES
     from tinysight.study import STUDIES, run_study
+    from tinysight.training.suggesting import RateTest
 
 __version__ = "0.1.0"
 
@@ -46,11 +48,13 @@ __all__ = [
     "DataSet",
     "Evaluation",
     "Prediction",
+    "RateTest",
     "Recipe",
     "Run",
     "Split",
     "TinysightError",
     "evaluate",
+    "find_rate",
     "load",
     "load_data",
     "plan",
@@ -69,6 +73,7 @@ _HOME = {
     "DataSet": "tinysight.data.dataset",
     "Evaluation": "tinysight.evaluation.result",
     "Prediction": "tinysight.evaluation.predict",
+    "RateTest": "tinysight.training.suggesting",
     "Recipe": "tinysight.recipe",
     "Split": "tinysight.data.dataset",
     "TinysightError": "tinysight.errors",

@@ -154,7 +154,7 @@ def other_order() -> Any:
         ("sgd", lambda: displaced(1)),
         ("sgd", lambda: displaced(-1)),
         ("sgd", other_order),
-        ("constant, dropout", lambda: patch.object(loop, "_seed_dropout", lambda *_: None)),
+        ("constant, dropout", lambda: patch.object(loop, "seed_dropout", lambda *_: None)),
     ],
 )
 def test_what_is_not_taken_up_again_shows(

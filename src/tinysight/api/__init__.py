@@ -3,6 +3,7 @@
 run.py         a training that was done, and what can be asked of it
 data.py        data sets read with progress, fetched, added, checked, removed
 preparing.py   a recipe and a data set brought together
+rates.py       a learning rate found by a range test
 resuming.py    a run that is gone on with
 sheet.py       a data set as one picture
 pictures.py    the pictures that `predict` is given
@@ -17,6 +18,7 @@ from typing import Any
 
 from tinysight.api.data import add_data, fetch_data, load_data, remove_data, verify_data
 from tinysight.api.preparing import check_views, draft, fitted, given, taken
+from tinysight.api.rates import find_rate
 from tinysight.api.resuming import plan_to_resume
 from tinysight.api.run import Run
 from tinysight.api.sheet import preview
@@ -40,6 +42,7 @@ __all__ = [
     "carry_out_and_report",
     "evaluate",
     "fetch_data",
+    "find_rate",
     "load",
     "load_data",
     "plan",

@@ -16,7 +16,7 @@ import typer
 from typer.exceptions import TyperException
 
 from tinysight import __version__, stopping, terminal, words
-from tinysight.cli import data
+from tinysight.cli import data, rates
 from tinysight.cli.options import (
     Classes,
     Device,
@@ -149,6 +149,9 @@ def train(
         terminal.run_json(run)
     else:
         terminal.say(run)
+
+
+app.command("lr-find")(rates.lr_find)
 
 
 @app.command()

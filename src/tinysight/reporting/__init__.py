@@ -4,6 +4,7 @@ from tinysight.reporting.figures import class_accuracy, confused_pairs, learning
 from tinysight.reporting.html import write_report
 from tinysight.reporting.matrix import confusion
 from tinysight.reporting.preview import preview, spread
+from tinysight.reporting.rates import rate_curve
 from tinysight.reporting.theme import save
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "confusion",
     "learning_curves",
     "preview",
+    "rate_curve",
     "save",
     "spread",
     "write_report",

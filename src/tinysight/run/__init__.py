@@ -2,6 +2,7 @@
 
 folder.py       its paths, its writing and reading
 making.py       where a new one may be, and making it
+folders.py      new folders of any kind, with the next free number
 manifest.py     every file of it with its SHA-256 sum, which every load is checked by
 checkpoints.py  weights, and what a training needs to go on
 metrics.py      metrics.csv, a row an epoch

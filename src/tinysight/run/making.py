@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import os
-import re
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from fnmatch import fnmatch
 from pathlib import Path
 
-from tinysight.errors import ResourceError, UsageError
-from tinysight.run.files import make_folder, sync, why
+from tinysight.run import folders
+from tinysight.run.files import make_folder, why
 from tinysight.run.lock import LOCK, TRAINER, only_trainer, system_lock, take_abandoned
 from tinysight.run.manifest import PENDING
 
 __all__ = ["check", "made"]
+
+ROOT, WHAT = "runs", "run folder"
 
 # What a folder has before it is a run, which the writing of its recipe.json makes it.
 BEGINNING = {
@@ -35,24 +35,7 @@ def check(out: str | Path | None) -> None:
     Raises:
         UsageError, ResourceError: see `made`.
     """
-    if out is not None and not (isinstance(out, str | os.PathLike) and os.fspath(out)):
-        raise UsageError(f"out must be the path of a new or empty folder, got {out!r}")
-    path = Path("runs") if out is None else Path(out)
-    try:
-        if path.is_file():
-            raise UsageError(f"--out {path} is a file; name a new or empty folder")
-        if out is not None and path.is_dir() and any(path.iterdir()):
-            with _unborn(path) as unborn:
-                if not unborn:
-                    raise _not_empty(path)
-        there = next(p for p in (path, *path.absolute().parents) if p.exists())
-        if not there.is_dir():
-            raise _not_made(path, f"{there} is a file")
-        effective = os.access in os.supports_effective_ids
-        if not os.access(there, os.W_OK | os.X_OK, effective_ids=effective):
-            raise _not_made(path, f"{there} cannot be written")
-    except (OSError, ValueError) as error:  # ValueError: a path with a zero byte
-        raise _not_made(path, why(error)) from None
+    folders.check(out, ROOT, what=WHAT, is_empty=_is_empty)
 
 
 @contextmanager
@@ -68,7 +51,7 @@ def made(stem: str, out: str | Path | None = None) -> Iterator[Path]:
         ResourceError: the folder cannot be written.
     """
     check(out)
-    path = Path("runs") if out is None else Path(out)
+    path = Path(ROOT) if out is None else Path(out)
     with ExitStack() as held:
         try:
             make_folder(path)
@@ -80,12 +63,19 @@ def made(stem: str, out: str | Path | None = None) -> Iterator[Path]:
                 held.enter_context(only_trainer(path))
                 left = [p for p in path.iterdir() if p.name not in (LOCK, TRAINER)]
                 if not all(map(_of_the_beginning, left)):
-                    raise _not_empty(path)
+                    raise folders.not_empty(path)
                 for file in left:
                     file.unlink()
         except (OSError, ValueError) as error:  # ValueError: a path with a zero byte
-            raise _not_made(path, why(error)) from None
+            raise folders.not_made(path, why(error), WHAT) from None
         yield path
+
+
+def _is_empty(path: Path) -> bool:
+    if not any(path.iterdir()):
+        return True
+    with _unborn(path) as unborn:
+        return unborn
 
 
 @contextmanager
@@ -115,34 +105,9 @@ def _one_at_a_time(root: Path) -> Iterator[None]:
 
 
 def _next_free(root: Path, stem: str) -> Path:
-    """Make the next free `stem-NNN`; the making itself decides a race."""
-    # A DataSet's name is free.
-    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", stem)[:100].strip("-.") or "run"
-    numbered = re.compile(rf"{re.escape(stem)}-(\d+)")
+    """Make the next free `stem-NNN`; clear away what is left of those that never began."""
     for path in root.iterdir():
         with suppress(OSError), _unborn(path) as unborn:  # it may be somebody else's
             if unborn:
                 shutil.rmtree(path)
-    taken = [int(m[1]) for p in root.iterdir() if (m := numbered.fullmatch(p.name))]
-    number = max(taken, default=0) + 1
-    while True:
-        path = root / f"{stem}-{number:03d}"
-        try:
-            path.mkdir()
-        except FileExistsError:
-            number += 1
-        else:
-            sync(root)
-            return path
-
-
-def _not_made(path: Path, said: str) -> ResourceError:
-    from tinysight.pictures.formats import printable  # loads numpy and PIL
-
-    return ResourceError(
-        f"cannot make the run folder {printable(str(path), 200)}: {said}; name another with --out"
-    )
-
-
-def _not_empty(path: Path) -> UsageError:
-    return UsageError(f"--out {path} is not empty; name a new or empty folder")
+    return folders.next_free(root, folders.plain_stem(stem))

@@ -2,7 +2,9 @@
 
 planning.py   a training that is ready to start, and what is refused before it does
 loop.py       the training loop
+ratetest.py   the learning-rate range test
 resuming.py   what it carries from step to step
+step.py       a step: its batch, and the update of the weights
 pictures.py   the pictures, where it computes
 """
 

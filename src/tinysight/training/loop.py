@@ -11,11 +11,9 @@ from functools import partial
 from typing import Any
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 
-from tinysight.augment import augment, mix, size_at
-from tinysight.augment.layout import beside
+from tinysight.augment import size_at
 from tinysight.data.dataset import Split
 from tinysight.errors import CheckpointError, Diverged, Interrupted
 from tinysight.evaluation.predict import score
@@ -34,7 +32,7 @@ from tinysight.run import Checkpoint, RunFolder
 from tinysight.training.averaging import Average
 from tinysight.training.batches import order, steps, steps_in_all
 from tinysight.training.compiling import compiled
-from tinysight.training.loss import class_weights, cross_entropy
+from tinysight.training.loss import class_weights
 from tinysight.training.optim import optimiser
 from tinysight.training.pictures import (
     Loaded,
@@ -48,6 +46,7 @@ from tinysight.training.pictures import (
 from tinysight.training.resuming import Carried, Standing, standing_best
 from tinysight.training.schedule import Plateau, factor
 from tinysight.training.signals import StopRequest
+from tinysight.training.step import make_batch, seed_dropout, update
 from tinysight.training.tally import Tally
 from tinysight.training.tracing import tracing
 
@@ -120,7 +119,6 @@ def fit(
     plateau = Plateau(recipe.schedule)
     carried = Carried(model, average, optimizer, plateau)
     measured = carried.measured
-    mixing = recipe.augment.mixup > 0 or recipe.augment.cutmix > 0
     per_epoch = steps(n, recipe.batch_size)
     total = steps_in_all(per_epoch, recipe.epochs)
     epochs = steps(total, per_epoch)  # of which the last may be a part
@@ -225,41 +223,26 @@ def fit(
             model.train()
             batches = order(n, recipe.batch_size, seed=recipe.seed, epoch=epoch)
             for index in batches[now.step - now.epoch * per_epoch :][: total - now.step]:
-                _seed_dropout(recipe.seed, now.step, device)
-                at = beside(index, seen.images)
-                labels = seen.labels[at]
-                images = seen.images[at].permute(0, 3, 1, 2)  # n c h w, channels-last as it lies
-                images = augment(
-                    images,
-                    index,
-                    recipe.augment,
-                    seed=recipe.seed,
-                    epoch=epoch,
-                    done=now.step / total,
-                    mean=mean,
+                seed_dropout(recipe.seed, now.step, device)
+                done = now.step / total
+                images, labels, targets = make_batch(
+                    seen, index, recipe, classes=classes, mean=mean, epoch=epoch, done=done
                 )
-                targets: Tensor = labels
-                if mixing:
-                    targets = F.one_hot(labels, classes).float()
-                    images, targets = mix(
-                        images, targets, index, recipe.augment, seed=recipe.seed, epoch=epoch
-                    )
 
                 now.rate = recipe.optim.lr * plateau.factor
                 now.rate *= factor(recipe.schedule, now.step, total, per_epoch)
                 optimizer.lr, optimizer.done = now.rate, now.step
 
-                with autocast:
-                    logits = network(images)
-                loss = cross_entropy(
-                    logits.float(), targets, weights, smoothing=recipe.loss.label_smoothing
+                logits, _, broken = update(
+                    network,
+                    model,
+                    optimizer,
+                    images,
+                    targets,
+                    recipe,
+                    weights=weights,
+                    autocast=autocast,
                 )
-                optimizer.zero_grad()
-                loss.backward()
-                if recipe.optim.clip:
-                    nn.utils.clip_grad_norm_(model.parameters(), recipe.optim.clip)
-                broken = _broken(loss, model)
-                optimizer.step(found_inf=broken)
                 if average:
                     average.update(model)
                 now.step += 1
@@ -340,29 +323,6 @@ def fit(
                 progress.say(f"stopped: the running training accuracy, {accuracy:.2%}, is reached")
             if stopped:
                 break
-
-
-def _seed_dropout(seed: int, step: int, device: torch.device) -> None:
-    """Make dropout a function of the seed and the step.
-
-    The device's own generator alone: `torch.manual_seed` would seed all the others too.
-    """
-    number = (seed * 0x9E3779B97F4A7C15 + step) % 2**63
-    torch.default_generator.manual_seed(number)
-    if device.type == "cuda":
-        torch.cuda.manual_seed(number)
-    elif device.type == "mps":
-        torch.mps.manual_seed(number)
-
-
-def _broken(loss: Tensor, model: nn.Module) -> Tensor:
-    """Whether the loss or a gradient is no number: one value on their device, not waited for.
-
-    By the gradients' norms, which are quick to have; one above 1e19 counts as none.
-    """
-    grads = [p.grad for p in model.parameters() if p.grad is not None]
-    norms = torch._foreach_norm(grads, 2)  # pyright: ignore[reportPrivateImportUsage]
-    return torch.stack([loss.detach(), *norms]).isfinite().all().logical_not()
 
 
 def _joined(folder: RunFolder, found: dict[str, Any], step: int) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import json
 import re
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from tests.training.runs import stopping_in
 
 import tinysight
 from tinysight.data.dataset import DataSet
-from tinysight.errors import Interrupted, RecipeError, UnknownName, UsageError
+from tinysight.errors import Interrupted, RecipeError, ResourceError, UnknownName, UsageError
 from tinysight.study import run_study
 from tinysight.study.report import Report
 
@@ -177,6 +178,20 @@ def test_what_the_study_sets_is_not_set_from_outside(name: str, field: str, toy:
     fields: dict[str, Any] = {field: 1}
     with pytest.raises(RecipeError, match=f"{field} is what the study itself sets; leave it away"):
         run_study(name, toy, quiet=True, **fields)
+
+
+def test_a_folder_that_cannot_be_is_refused_before_any_training(toy: DataSet, here: Path) -> None:
+    (here / "file").write_text("")
+    with pytest.raises(UsageError, match="--out file is a file; name a new or empty folder"):
+        run_study("depth", toy, out="file")
+    with pytest.raises(ResourceError, match="cannot make the folder"):
+        run_study("depth", toy, out="file/below")
+    assert not list(here.glob("studies*"))
+
+
+def test_a_data_set_of_any_name_has_a_folder(toy: DataSet) -> None:
+    found = run_study("overfitting", replace(toy, name="../my pictures/ü"), **TINY)
+    assert found.path == Path("studies/overfitting-my-pictures-small")
 
 
 def test_fields_of_data_come_too_late_for_a_data_set(toy: DataSet) -> None:

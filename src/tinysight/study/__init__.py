@@ -32,7 +32,7 @@ from tinysight.errors import UsageError, unknown
 from tinysight.machine import choose_device
 from tinysight.progress import Progress
 from tinysight.recipe import Data, Recipe
-from tinysight.run import RunFolder
+from tinysight.run import RunFolder, folders
 from tinysight.study import augmentation, depth, locality, normalising, overfitting, stability
 from tinysight.study.design import SCALES, Scale, Study
 from tinysight.study.report import Report
@@ -48,6 +48,8 @@ STUDIES: Mapping[str, Study] = {
     "overfitting": overfitting.STUDY,
     "stability": stability.STUDY,
 }
+
+ROOT = "studies"  # below the current folder, beside `runs`
 
 
 def run_study(
@@ -79,6 +81,7 @@ def run_study(
     Raises:
         UnknownName: no such study.
         UsageError, RecipeError: what is asked for cannot be done, or the study sets it itself.
+        ResourceError: the folder cannot be written.
         Interrupted: it was stopped; what is done is kept.
     """
     study = _find(name)
@@ -88,12 +91,14 @@ def run_study(
         raise UsageError(f"scale must be {' or '.join(SCALES)}, got {scale!r}")
     size = cast(Scale, scale)
     choose_device(device)
+    folders.check(out, ROOT, is_empty=lambda _: True)  # runs of before are used again
     began = time.perf_counter()
     progress = Progress(quiet=quiet)
     found = _data(study, data, size, overrides, quiet=quiet)
     own = {field: value for field, value in overrides.items() if not field.startswith("data.")}
     arms = overridden(study.arms(found, size), found, own)
-    place = Path(out) if out is not None else Path("studies") / f"{name}-{found.name}-{size}"
+    stem = f"{name}-{folders.plain_stem(found.name)}-{size}"
+    place = Path(ROOT) / stem if out is None else Path(out)
     progress.say(
         f"{name}, {size}: {len(arms)} recipes with {seeds} seed{'s' * (seeds > 1)} on {found.title}"
     )

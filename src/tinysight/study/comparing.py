@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tinysight.data.groups import groups
-from tinysight.study.estimate import LEVEL, Estimate, accuracy, advantage, answer
+from tinysight.study.estimate import Estimate, accuracy, advantages, answer
 from tinysight.study.outcome import Results
 
 __all__ = ["Part", "by_class", "by_group"]
@@ -22,8 +22,8 @@ class Part:
         members: the classes of a group, or the class alone.
         n: its validation pictures.
         difference: accuracy of the first arm minus that of the second. The intervals of all
-            classes hold together, as do those of all groups: each is at 1 - 0.05 / their number
-            (Bonferroni), so that none is won by chance for there being many.
+            classes hold together, as do those of all groups, so that none is won by chance for
+            there being many; see `estimate.advantages`.
     """
 
     name: str
@@ -54,18 +54,17 @@ def _compared(
 ) -> list[Part]:
     first, second = (results.hits(arm) for arm in sides)
     place = {name: i for i, name in enumerate(results.classes)}
-    found = []
-    for name, members in named.items():
-        at = np.isin(results.labels, [place[member] for member in members])
-        level = 1 - (1 - LEVEL) / len(named)
-        found.append(
-            Part(
-                name,
-                tuple(members),
-                int(at.sum()),
-                accuracy(first[:, at]),
-                accuracy(second[:, at]),
-                advantage(first[:, at], second[:, at], level=level),
-            )
+    masks = [np.isin(results.labels, [place[m] for m in members]) for members in named.values()]
+    differences = advantages(first, second, masks)
+    found = [
+        Part(
+            name,
+            tuple(members),
+            int(at.sum()),
+            accuracy(first[:, at]),
+            accuracy(second[:, at]),
+            difference,
         )
+        for (name, members), at, difference in zip(named.items(), masks, differences, strict=True)
+    ]
     return sorted(found, key=lambda part: -part.difference.value)

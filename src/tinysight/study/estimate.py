@@ -20,6 +20,7 @@ __all__ = [
     "Estimate",
     "accuracy",
     "advantage",
+    "advantages",
     "answer",
     "interaction",
     "mean",
@@ -72,22 +73,44 @@ def mean(
     return replace(found, low=max(bounds[0], found.low), high=min(bounds[1], found.high))
 
 
-def accuracy(hits: Hits, *, level: float = LEVEL) -> Estimate:
+def accuracy(hits: Hits) -> Estimate:
     """Return the share of right answers over seeds and pictures.
 
     Two right and two wrong answers are added for the variance of the pictures, as Agresti and
     Coull, The American Statistician 52 (1998), do: where all are right it is not nothing.
     """
-    return _two_ways(hits, (1.0, 1.0, 0.0, 0.0), (0.0, 1.0), level)
+    return _two_ways(hits, (1.0, 1.0, 0.0, 0.0), (0.0, 1.0), LEVEL)
 
 
-def advantage(first: Hits, second: Hits, *, level: float = LEVEL) -> Estimate:
+def advantage(first: Hits, second: Hits) -> Estimate:
     """Return how much more `first` has right than `second`, paired by seed and picture.
 
     One picture won and one lost are added for the variance of the pictures, as Bonett and Price,
     Journal of Educational and Behavioral Statistics 37 (2012), do.
     """
-    return _two_ways(first - second, (1.0, -1.0), (-1.0, 1.0), level)
+    return _two_ways(first - second, (1.0, -1.0), (-1.0, 1.0), LEVEL)
+
+
+def advantages(first: Hits, second: Hits, parts: Sequence[NDArray[np.bool_]]) -> list[Estimate]:
+    """Return the advantage on each of several parts of the pictures; all intervals hold together.
+
+    Each is at 1 - 0.05 / their number (Bonferroni). Of few seeds the variance of one part is hardly
+    known: it is taken to be at least the mean of all parts', with the degrees of freedom of that.
+
+    Args:
+        parts: of each which pictures are in it.
+    """
+    level = 1 - (1 - LEVEL) / max(1, len(parts))
+    by_seed = [(first - second)[:, at].mean(axis=1) for at in parts if at.any()]
+    between = [float(np.var(values, ddof=1)) for values in by_seed] if len(first) > 1 else []
+    squares = sum(v**2 for v in between)
+    pooled = _Pooled(
+        float(np.mean(between)) if between else 0.0,
+        (len(first) - 1) * sum(between) ** 2 / squares if squares else 1.0,
+    )
+    return [
+        _two_ways((first - second)[:, at], (1.0, -1.0), (-1.0, 1.0), level, pooled) for at in parts
+    ]
 
 
 def interaction(first: tuple[Hits, Hits], second: tuple[Hits, Hits]) -> Estimate:
@@ -114,31 +137,52 @@ def opposite(given: Answer) -> Answer:
     return turned[given]
 
 
+@dataclass(frozen=True)
+class _Pooled:
+    """A variance between seeds that several estimates share, and its degrees of freedom."""
+
+    variance: float
+    freedom: float
+
+
 def _two_ways(
-    values: Hits, added: Sequence[float], bounds: tuple[float, float], level: float
+    values: Hits,
+    added: Sequence[float],
+    bounds: tuple[float, float],
+    level: float,
+    pooled: _Pooled | None = None,
 ) -> Estimate:
     if not values.shape[1]:
         return Estimate(0.0, *bounds, len(values), 0, level)
     by_picture = np.concatenate([values.mean(axis=0), added])
     sampling = float(by_picture.var(ddof=1)) / len(by_picture)
     by_seed = [float(v) for v in values.mean(axis=1)]
-    found = _interval(float(by_picture.mean()), by_seed, sampling, values.shape[1], level)
+    n = values.shape[1]
+    found = _interval(float(by_picture.mean()), by_seed, sampling, n, level, pooled)
     value = float(values.mean())
     low, high = max(bounds[0], min(found.low, value)), min(bounds[1], max(found.high, value))
     return Estimate(value, low, high, found.seeds, found.n, level)
 
 
 def _interval(
-    centre: float, by_seed: Sequence[float], sampling: float, n: int, level: float
+    centre: float,
+    by_seed: Sequence[float],
+    sampling: float,
+    n: int,
+    level: float,
+    pooled: _Pooled | None = None,
 ) -> Estimate:
     from scipy.stats import t
 
     seeds = len(by_seed)
-    between = float(np.var(by_seed, ddof=1)) / seeds if seeds > 1 else 0.0
+    variance, free = (float(np.var(by_seed, ddof=1)), seeds - 1.0) if seeds > 1 else (0.0, 1.0)
+    if pooled is not None:
+        variance, free = max(variance, pooled.variance), pooled.freedom
+    between = variance / seeds
     whole = between + sampling
     if seeds == 1 and not sampling:
         return Estimate(centre, -math.inf, math.inf, seeds, n, level)
-    parts = between**2 / max(1, seeds - 1) + (sampling**2 / max(1, n - 1) if n else 0.0)
+    parts = between**2 / free + (sampling**2 / max(1, n - 1) if n else 0.0)
     freedom = whole**2 / parts if parts else math.inf
     half = float(t.ppf((1 + level) / 2, freedom)) * math.sqrt(whole)
     return Estimate(centre, centre - half, centre + half, seeds, n, level)

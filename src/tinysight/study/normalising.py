@@ -54,8 +54,8 @@ def _working(results: Results, *, batchnorm: bool) -> list[int]:
 
 
 def _first(outcome: Outcome) -> float:
-    """Validation accuracy after the first epoch; of a training that broke in it none was had."""
-    return outcome.rows[0]["validation_accuracy"] if outcome.rows else 0.0
+    """Validation accuracy after the first epoch, or that of a guess where it broke before."""
+    return outcome.rows[0]["validation_accuracy"] if outcome.rows else outcome.accuracy
 
 
 def _findings(results: Results) -> Sequence[Finding]:

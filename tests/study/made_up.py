@@ -1,18 +1,20 @@
 """Outcomes of trainings that never were, so that what is said of them is known beforehand."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tinysight.data.dataset import DataSet
-from tinysight.evaluation.intervals import wilson
+from tinysight.evaluation.intervals import Share, wilson
 from tinysight.study import STUDIES
 from tinysight.study.outcome import Outcome, Results
 
 N = 600  # validation pictures
 CLEAN = 2_000  # training pictures of a clean accuracy
+MACHINE = {"processor": "of paper", "command": "none"}
 
 
 def outcome(
@@ -25,15 +27,25 @@ def outcome(
     diverged: bool = False,
     first: float = 0.3,
     n: int = N,
+    classes: int = 3,
 ) -> Outcome:
-    """A training that has this share of the pictures right, always much the same ones."""
+    """A training that has this share of the pictures right, always much the same ones.
+
+    One that diverged is what `outcome.read` makes of one.
+    """
+    if diverged:
+        guess = 1 / classes
+        hits, share, rows = np.full(n, guess), Share(guess, 0.0, 1.0, 0), []
+        return Outcome(
+            arm, seed, True, hits, guess, share, rows, math.nan, 1_000, MACHINE, Path(arm)
+        )
     hits = np.zeros(n)
     hits[: round(accuracy * n)] = 1
     hits = np.roll(hits, 3 * seed)
     row = {"epoch": 1.0, "validation_accuracy": first, "train_accuracy_clean": clean or accuracy}
     share = wilson(round((accuracy if clean is None else clean) * CLEAN), CLEAN)
     rows = [{**row, "train_accuracy_running": running}] * 2
-    return Outcome(arm, seed, diverged, hits, running, share, rows, 1.0, 1_000, Path(arm))
+    return Outcome(arm, seed, False, hits, running, share, rows, 1.0, 1_000, MACHINE, Path(arm))
 
 
 def results(
@@ -64,18 +76,35 @@ def by_accuracy(accuracies: Mapping[str, float], **more: Mapping[str, Any]) -> R
     )
 
 
-def of_study(name: str, data: DataSet, accuracy: Mapping[str, float], **same: Any) -> Results:
-    """A study's own arms, each with its accuracy (by name) and three seeds."""
+def of_study(
+    name: str,
+    data: DataSet,
+    accuracy: Mapping[str, float],
+    *,
+    seeds: int = 3,
+    classes: int = 3,
+    broken: Collection[tuple[str, int]] = (),
+    **same: Any,
+) -> Results:
+    """A study's own arms, each with its accuracy (by name); `broken` are arm and seed."""
     arms = STUDIES[name].arms(data, "small")
     return results(
         {
             arm.name: (
                 arm.at,
                 [
-                    outcome(arm.name, seed, accuracy[arm.name] + 0.002 * (seed - 1), **same)
-                    for seed in range(3)
+                    outcome(
+                        arm.name,
+                        seed,
+                        min(1.0, accuracy[arm.name] + 0.002 * (seed - 1)),
+                        diverged=(arm.name, seed) in broken,
+                        classes=classes,
+                        **same,
+                    )
+                    for seed in range(seeds)
                 ],
             )
             for arm in arms
-        }
+        },
+        classes,
     )

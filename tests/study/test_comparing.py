@@ -42,11 +42,18 @@ def test_classes_are_won_lost_or_neither() -> None:
 
 
 def test_the_intervals_of_all_classes_hold_together() -> None:
-    """With ten classes each interval is at 99.5 %, and what one of them would be is no win."""
+    """With ten classes each interval is at 99.5 %."""
     one = by_class(compared([0.6, 0.5], [0.5, 0.5]), ("first", "second"))
     ten = by_class(compared([0.6] + [0.5] * 9, [0.5] * 10), ("first", "second"))
     assert one[0].difference.level == pytest.approx(0.975)
     assert ten[0].difference.level == pytest.approx(0.995)
+
+
+def test_a_class_without_pictures_is_left_out() -> None:
+    made = compared([0.9, 0.5, 0.4], [0.5, 0.5, 0.8])
+    more = Results((*made.classes, "none"), made.labels, made.arms, made.outcomes)
+    assert [p.name for p in by_class(more, ("first", "second"))] == ["class0", "class1", "class2"]
+    assert by_class(more, ("first", "second"))[0].difference.level == pytest.approx(1 - 0.05 / 3)
 
 
 def test_groups_are_known_by_the_names_of_the_classes() -> None:

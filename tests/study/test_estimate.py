@@ -30,7 +30,9 @@ def test_the_mean_of_seeds_has_students_interval() -> None:
 def test_of_one_seed_and_no_pictures_nothing_is_known() -> None:
     found = mean([0.5])
     assert (found.low, found.high) == (-math.inf, math.inf)
-    assert mean([0.5], bounds=(0, 1)).high == 1
+    assert mean([0.5], bounds=(0, 1)).high == math.inf  # and not all that can be
+    assert mean([0.98, 0.99, 0.91], bounds=(0, 1)).high == 1
+    assert mean([0.5], sampling=0.01, n=100).high == pytest.approx(0.5 + 1.984 * 0.1, abs=1e-3)
 
 
 def test_one_seed_has_the_interval_of_the_pictures() -> None:
@@ -163,6 +165,6 @@ def test_nothing_is_won_more_often_than_they_say() -> None:
         ease = random.normal(0, 1, (1, 500))
         skills = np.repeat(random.normal(0, 0.3, (2, 3, 10)), 50, axis=2)
         hits = random.random((2, 3, 500)) < 1 / (1 + np.exp(-(skills + ease)))
-        found = advantages(*hits.astype(float), parts)
+        found = advantages(hits[0].astype(float), hits[1].astype(float), parts)
         wrong += any(answer(e) != "undecided" for e in found)
     assert wrong / 200 <= 0.05

@@ -25,7 +25,7 @@ def done(toy: DataSet, here: Path) -> Report:
 
 
 def test_it_leaves_a_page_numbers_figures_and_runs(done: Report, here: Path) -> None:
-    assert done.path == Path("studies/overfitting-toy-small")
+    assert re.fullmatch(r"studies/overfitting-toy-small-[0-9a-f]{6}", str(done.path))
     there = {p.relative_to(done.path).as_posix() for p in done.path.glob("[!r]*") if p.is_file()}
     assert there == {"study.html", "study.json"}
     assert {p.name for p in (done.path / "figures").iterdir()} == {
@@ -140,6 +140,10 @@ def test_trainings_that_diverge_are_a_result(toy: DataSet) -> None:
     broken = [arm.name for arm in found.arms if found.results.diverged(arm.name)]
     assert broken
     assert all(found.results.accuracy(name).value == pytest.approx(1 / 3) for name in broken)
+    said = {arm["name"]: arm["trainings"][0] for arm in found.to_dict()["arms"]}
+    assert said["mlp-large"]["train_accuracy_clean"] is None
+    json.dumps(found.to_dict(), allow_nan=False)
+    assert f"without the {found.diverged} that diverged" in found.page.read_text(encoding="utf-8")
     assert "mlp-large" in broken
     again = run_study("mlp-vs-cnn", toy, **more)
     assert again.reused == again.trainings
@@ -148,8 +152,8 @@ def test_trainings_that_diverge_are_a_result(toy: DataSet) -> None:
 
 def test_one_seed_has_the_interval_of_the_pictures(toy: DataSet) -> None:
     found = run_study("overfitting", toy, **{**TINY, "seeds": 1})
-    assert "(one seed, no interval)" in str(found)
-    assert "of one seed, of other pictures alone" in found.page.read_text(encoding="utf-8")
+    assert "(one seed, no interval)" in found.page.read_text(encoding="utf-8")
+    assert "pictures alone, since there is one seed" in found.page.read_text(encoding="utf-8")
     json.dumps(found.to_dict(), allow_nan=False)
 
 
@@ -171,8 +175,59 @@ def test_nonsense_is_refused(given: tuple[Any, ...], kind: type[Exception], text
 
 
 @pytest.mark.parametrize(
+    ("name", "fields", "text"),
+    [
+        ("batchnorm", {"optim.name": "adam"}, "optim.name would change optim.lr, which is what"),
+        ("mlp-vs-cnn", {"model": "resnet18"}, "model would change model."),
+        ("overfitting", {"model.name": "p3"}, "model.name would change model.dropout, which"),
+    ],
+)
+def test_what_it_varies_is_not_set_by_way_of_another_field(
+    name: str, fields: dict[str, Any], text: str, toy: DataSet
+) -> None:
+    with pytest.raises(RecipeError, match=re.escape(text)):
+        run_study(name, toy, quiet=True, **fields)
+
+
+def test_what_cannot_be_trained_is_refused_before_anything_is(toy: DataSet, here: Path) -> None:
+    with pytest.raises(RecipeError, match="batch_size"):
+        run_study("overfitting", toy, quiet=True, batch_size=4_000)
+    assert not list(here.rglob("recipe.json"))
+
+
+def test_a_folder_of_something_else_is_not_written_to(
+    done: Report, toy: DataSet, here: Path
+) -> None:
+    words: dict[str, Any] = {"seeds": 1, "quiet": True, "epochs": 1}
+    with pytest.raises(UsageError, match="is not empty; name a new or empty folder"):
+        run_study("depth", toy, out=done.path, **words)
+    (here / "mine" / "runs" / "digits-quick-001").mkdir(parents=True)
+    with pytest.raises(UsageError, match="is not empty; name a new or empty folder"):
+        run_study("overfitting", toy, out=here / "mine", **words)
+    (here / "other").mkdir()
+    (here / "other" / "study.json").write_text("[]")
+    with pytest.raises(UsageError, match="is not empty; name a new or empty folder"):
+        run_study("overfitting", toy, out=here / "other", **words)
+
+
+def test_trainings_of_another_number_format_are_others(done: Report, toy: DataSet) -> None:
+    found = run_study("overfitting", toy, out=done.path, **{**TINY, "precision": "fp32"})
+    again = run_study("overfitting", toy, out=done.path, **TINY)
+    assert again.reused == 8
+    assert found.reused in (0, 8)  # as auto is fp32 where the machine has no bf16
+
+
+@pytest.mark.parametrize(
     ("name", "field"),
-    [("batchnorm", "optim.lr"), ("stability", "batch_size"), ("depth", "seed")],
+    [
+        ("overfitting", "protocol"),
+        ("depth", "final"),
+        ("depth", "keep"),
+        ("depth", "patience"),
+        ("batchnorm", "optim.lr"),
+        ("stability", "batch_size"),
+        ("depth", "seed"),
+    ],
 )
 def test_what_the_study_sets_is_not_set_from_outside(name: str, field: str, toy: DataSet) -> None:
     fields: dict[str, Any] = {field: 1}
@@ -191,24 +246,25 @@ def test_a_folder_that_cannot_be_is_refused_before_any_training(toy: DataSet, he
 
 def test_a_data_set_of_any_name_has_a_folder(toy: DataSet) -> None:
     found = run_study("overfitting", replace(toy, name="../my pictures/ü"), **TINY)
-    assert found.path == Path("studies/overfitting-my-pictures-small")
+    assert found.path.name.startswith("overfitting-my-pictures-small-")
 
 
 def test_fields_of_data_come_too_late_for_a_data_set(toy: DataSet) -> None:
-    fields: dict[str, Any] = {"data.size": 8}
-    with pytest.raises(UsageError, match="the data set is read already; give it to load_data"):
-        run_study("depth", toy, quiet=True, **fields)
+    late: list[dict[str, Any]] = [{"data.size": 8}, {"layout": "nchw"}, {"skip_bad": True}]
+    for fields in late:
+        with pytest.raises(UsageError, match="the data set is read already; give it to load_data"):
+            run_study("depth", toy, quiet=True, **fields)
 
 
 def test_the_data_may_be_another_and_read_otherwise(here: Path) -> None:
-    found = run_study(
-        "overfitting", "digits", seeds=1, epochs="1", quiet=True, **{"data.size": "8"}
-    )
+    fields: dict[str, Any] = {"data.size": "8", "epochs": "1"}
+    found = run_study("overfitting", "digits", seeds=1, quiet=True, **fields)
     assert found.data.shape == (8, 8, 1)
     assert found.command == (
-        "tinysight study overfitting digits epochs=1 data.size=8 --seeds 1 --scale small"
+        "tinysight study overfitting digits data.size=8 epochs=1 --seeds 1 --scale small"
     )
-    assert found.path == Path("studies/overfitting-digits-small")
+    assert found.data.settings.validation_share == 0.9  # of the study's own data set its settings
+    assert re.fullmatch(r"studies/overfitting-digits-small-[0-9a-f]{6}", str(found.path))
     assert found.command in found.page.read_text(encoding="utf-8")
 
 

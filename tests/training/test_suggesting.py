@@ -34,6 +34,18 @@ def test_what_a_bad_start_loses_at_once_is_no_fall() -> None:
     assert judged(RATES, curve, GUESS) == judged(RATES, valley(), GUESS)
 
 
+def test_nor_is_it_where_it_comes_down_to_guessing_steeply() -> None:
+    """From 7 nats above, without a plateau, 0.35 a step; what is learned after falls 0.1 a step."""
+    steps = [0, 20, 26, 34, 40]
+    curve = np.interp(
+        range(41), steps, [GUESS + 7, GUESS - 0.02, GUESS - 0.03, GUESS - 0.83, GUESS]
+    )
+    steep, low, least = powers(judged(RATES, curve.tolist(), GUESS))
+    places = [round(math.log10(RATES[i]), 6) for i in (27, 34)]
+    assert places[0] <= steep < least == places[1]
+    assert places[0] - 0.2 <= low <= steep
+
+
 def test_the_steep_part_may_be_the_first() -> None:
     """Then rates work from there on, though no tenth of the fall is done."""
     curve = np.interp(range(41), [0, 1, 30, 40], [1.5, 1.45, 0.3, 1.5]).tolist()

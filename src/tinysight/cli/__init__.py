@@ -16,7 +16,7 @@ import typer
 from typer.exceptions import TyperException
 
 from tinysight import __version__, stopping, terminal, words
-from tinysight.cli import data, rates
+from tinysight.cli import data, rates, studies
 from tinysight.cli.options import (
     Classes,
     Device,
@@ -152,6 +152,7 @@ def train(
 
 
 app.command("lr-find")(rates.lr_find)
+app.command()(studies.study)
 
 
 @app.command()
@@ -211,52 +212,6 @@ def report(run: RunName) -> None:
     from tinysight import api
 
     terminal.say(api.report(run))
-
-
-@app.command()
-def study(
-    name: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Argument(metavar="[NAME]", help="Which; without it they are listed."),
-    ] = None,
-    data: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Argument(metavar="[DATA]", help="A name or a path; else the study's own."),
-    ] = None,
-    fields: Words = None,
-    seeds: Annotated[int, typer.Option(help="Trainings of each recipe.")] = 3,
-    scale: Annotated[
-        str, typer.Option(metavar="small|full", help="small: minutes, offline; full: CIFAR-10.")
-    ] = "small",
-    out: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(help="The study's folder; else studies/NAME-DATA-SCALE."),
-    ] = None,
-    device: Device = "auto",
-    as_json: Json = False,
-    quiet: Quiet = False,
-) -> None:
-    """Carry out an experiment that teaches: train its recipes, compare them, write its page."""
-    if name is None:
-        terminal.studies()
-        return
-    data, overrides = words.data_and_fields(data, fields, optional=True)
-    from tinysight.study import run_study
-
-    found = run_study(
-        name,
-        data,
-        seeds=seeds,
-        scale=scale,
-        out=out,
-        device=device,
-        quiet=quiet,
-        **overrides,
-    )
-    if as_json:
-        print(json.dumps(found.to_dict(), indent=2))
-    else:
-        terminal.say(found)
 
 
 @app.command()

@@ -20,21 +20,28 @@ report.py         all of it as a page and as JSON
 
 from __future__ import annotations
 
+import hashlib
+import json
+import re
 import shlex
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 from tinysight.api import load_data
+from tinysight.api.preparing import given
 from tinysight.data.dataset import DataSet
+from tinysight.data.readers.arrays import Layout, Range
 from tinysight.errors import UsageError, unknown
 from tinysight.machine import choose_device
 from tinysight.progress import Progress
 from tinysight.recipe import Data, Recipe
-from tinysight.run import RunFolder, folders
+from tinysight.reporting import formats
+from tinysight.run import folders
 from tinysight.study import augmentation, depth, locality, normalising, overfitting, stability
-from tinysight.study.design import SCALES, Scale, Study
+from tinysight.study.design import SCALES, Arm, Scale, Study
 from tinysight.study.report import Report
 from tinysight.study.running import carry_out, overridden
 
@@ -50,6 +57,8 @@ STUDIES: Mapping[str, Study] = {
 }
 
 ROOT = "studies"  # below the current folder, beside `runs`
+CONTENTS = {"runs", "figures", "study.html", "study.json"}
+RUN = re.compile(r".+-s\d+-[0-9a-f]{8}")
 
 
 def run_study(
@@ -60,6 +69,10 @@ def run_study(
     scale: str = "small",
     out: str | Path | None = None,
     device: str = "auto",
+    value_range: Range | None = None,
+    layout: Layout | None = None,
+    classes: Sequence[str] | None = None,
+    skip_bad: bool = False,
     quiet: bool = False,
     **overrides: Any,
 ) -> Report:
@@ -74,8 +87,9 @@ def run_study(
         data: a DataSet, or anything that `load_data` takes; None: the study's own for the scale.
         seeds: how many trainings each recipe has, seeds 0, 1, 2 and so on.
         scale: "small", minutes on a data set that needs no network; "full", CIFAR-10.
-        out: the study's folder; else `studies/NAME-DATA-SCALE`.
-        device: as for `tinysight.train`.
+        out: the study's folder: new, empty, or its own from before; else
+            `studies/NAME-DATA-SCALE`, with a digest behind it where fields or data are others.
+        device, value_range, layout, classes, skip_bad: as for `tinysight.train`.
         overrides: fields of all its recipes, and of its data (`data.size`).
 
     Raises:
@@ -91,21 +105,20 @@ def run_study(
         raise UsageError(f"scale must be {' or '.join(SCALES)}, got {scale!r}")
     size = cast(Scale, scale)
     choose_device(device)
-    folders.check(out, ROOT, is_empty=lambda _: True)  # runs of before are used again
+    folders.check(out, ROOT, is_empty=partial(_is_of, name))
     began = time.perf_counter()
     progress = Progress(quiet=quiet)
-    found = _data(study, data, size, overrides, quiet=quiet)
+    reading = {**given(value_range, layout, classes), "skip_bad": skip_bad}
+    found = _data(study, data, size, overrides, quiet=quiet, **reading)
     own = {field: value for field, value in overrides.items() if not field.startswith("data.")}
     arms = overridden(study.arms(found, size), found, own)
-    stem = f"{name}-{folders.plain_stem(found.name)}-{size}"
-    place = Path(ROOT) / stem if out is None else Path(out)
+    place = _place(study, found, size, arms, plain=not own) if out is None else Path(out)
     progress.say(
         f"{name}, {size}: {len(arms)} recipes with {seeds} seed{'s' * (seeds > 1)} on {found.title}"
     )
     results, reused = carry_out(
         arms, range(seeds), found, place / "runs", device=device, progress=progress
     )
-    last = RunFolder(results.outcomes[arms[-1].name][-1].place).read_json("environment")
     report = Report(
         study,
         size,
@@ -113,10 +126,9 @@ def run_study(
         arms,
         range(seeds),
         results,
-        {name: value for name, value in last.items() if name != "command"},
         reused,
         time.perf_counter() - began,
-        _command(name, data, seeds, size, overrides),
+        _command(name, data, seeds, size, out, device, overrides),
         place,
     )
     report.write()
@@ -130,28 +142,72 @@ def _find(name: str) -> Study:
 
 
 def _data(
-    study: Study, data: Any, scale: Scale, overrides: Mapping[str, Any], *, quiet: bool
+    study: Study,
+    data: Any,
+    scale: Scale,
+    overrides: Mapping[str, Any],
+    *,
+    quiet: bool,
+    **reading: Any,
 ) -> DataSet:
     """The data set that is asked: as given, or the study's own."""
     fields = {name: value for name, value in overrides.items() if name.startswith("data.")}
     if isinstance(data, DataSet):
-        if fields:
+        late = [*fields, *(option for option, value in reading.items() if value)]
+        if late:
             raise UsageError(
-                f"{next(iter(fields))} comes too late: the data set is read already; give it "
-                "to load_data"
+                f"{late[0]} comes too late: the data set is read already; give it to load_data"
             )
         return data
     own, settings = study.data[scale]
-    asked = Recipe(data=Data(**(settings if data is None else {}))).override_all(fields).data
-    return load_data(own if data is None else data, quiet=quiet, **asked.model_dump())
+    others = data is not None and data != own
+    asked = Recipe(data=Data(**({} if others else settings))).override_all(fields).data
+    return load_data(own if data is None else data, quiet=quiet, **reading, **asked.model_dump())
+
+
+def _place(study: Study, data: DataSet, scale: Scale, arms: Sequence[Arm], *, plain: bool) -> Path:
+    """The folder below ROOT; of recipes or data that are not the study's own it has a digest.
+
+    Args:
+        plain: whether the recipes are the study's own.
+    """
+    stem = f"{study.name}-{folders.plain_stem(data.name)}-{scale}"
+    own, settings = study.data[scale]
+    if not plain or data.name != own or data.settings != Data(**settings):
+        said = [data.train.digest, data.validation.digest, *(a.recipe.to_json() for a in arms)]
+        stem += f"-{hashlib.sha256(json.dumps(said).encode()).hexdigest()[:6]}"
+    return Path(ROOT) / stem
+
+
+def _is_of(name: str, folder: Path) -> bool:
+    """Whether a folder holds nothing but this study, from before."""
+    if any(path.name not in CONTENTS for path in folder.iterdir()):
+        return False
+    runs = folder / "runs"
+    if runs.is_dir() and not all(RUN.fullmatch(path.name) for path in runs.iterdir()):
+        return False
+    try:
+        return json.loads((folder / "study.json").read_bytes())["study"] == name
+    except FileNotFoundError:  # it was stopped before its end
+        return True
+    except (ValueError, KeyError, TypeError):
+        return False
 
 
 def _command(
-    name: str, data: Any, seeds: int, scale: Scale, overrides: Mapping[str, Any]
+    name: str,
+    data: Any,
+    seeds: int,
+    scale: Scale,
+    out: str | Path | None,
+    device: str,
+    overrides: Mapping[str, Any],
 ) -> str | None:
     """The command line that carries the study out; None where the data is in memory."""
     if data is not None and not isinstance(data, str | Path):
         return None
     words = ["tinysight", "study", name, *([] if data is None else [str(data)])]
-    words += [f"{field}={value}" for field, value in overrides.items()]
-    return shlex.join([*words, "--seeds", str(seeds), "--scale", scale])
+    words += [f"{field}={formats.plain(value)}" for field, value in overrides.items()]
+    words += ["--seeds", str(seeds), "--scale", scale]
+    words += [] if out is None else ["--out", str(out)]
+    return shlex.join([*words, *([] if device == "auto" else ["--device", device])])

@@ -20,22 +20,21 @@ if TYPE_CHECKING:
 __all__ = ["STUDY"]
 
 NONE, ALL = "none", "together"
-# Each alone; those that are also part of "together".
-ALONE: dict[str, dict[str, Any]] = {
-    "flip": {"flip": True},
-    "crop": {"crop": 4},
-    "rotate": {"rotate": 15.0},
-    "zoom": {"zoom": 0.15},
-    "colour": {"brightness": 0.3, "contrast": 0.3, "saturation": 0.3},
-    "cutout": {"cutout": 8},
-}
 INSTEAD: dict[str, dict[str, Any]] = {"mixup": {"mixup": 0.2}, "trivial": {"trivial": True}}
 EPOCHS = {"small": 30, "full": 15}
 WIDTH = {"small": 16, "full": 32}
 
 
 def _arms(data: DataSet, scale: Scale) -> Sequence[Arm]:
-    alone = {name: fields for name, fields in ALONE.items() if name != "flip" or data.mirror}
+    side = min(data.shape[:2])
+    alone: dict[str, dict[str, Any]] = {
+        **({"flip": {"flip": True}} if data.mirror else {}),
+        "crop": {"crop": max(1, side // 8)},
+        "rotate": {"rotate": 15.0},
+        "zoom": {"zoom": 0.15},
+        "colour": {"brightness": 0.3, "contrast": 0.3, "saturation": 0.3},
+        "cutout": {"cutout": max(1, side // 4)},
+    }
     together = {field: value for fields in alone.values() for field, value in fields.items()}
     sets = {NONE: {}, **alone, **INSTEAD, ALL: together}
     return [
@@ -48,6 +47,7 @@ def _arms(data: DataSet, scale: Scale) -> Sequence[Arm]:
                 batchnorm=True,
                 augment=Augment.model_validate(fields),
             ),
+            {"instead": name in INSTEAD},
         )
         for name, fields in sets.items()
     ]
@@ -57,9 +57,9 @@ def _findings(results: Results) -> Sequence[Finding]:
     single = [arm for arm in results.arms if arm not in (NONE, ALL)]
     found = []
     for arm in sorted(single, key=lambda arm: -results.accuracy(arm).value):
-        won = results.advantage(arm, NONE)
+        won = results.advantage(arm, NONE, family=len(single))
         found.append(Finding(f"Alone, {arm} helps.", answer(won), f"{points(won)}."))
-    best = results.best([arm for arm in ALONE if arm in results.arms])
+    best = results.best([arm for arm in single if not results.arms[arm]["instead"]])
     won, more = results.advantage(ALL, NONE), results.advantage(ALL, best)
     return [
         Finding(
@@ -80,18 +80,19 @@ def _findings(results: Results) -> Sequence[Finding]:
 def _drawings(results: Results) -> Iterator[Drawing]:
     arms = [arm for arm in results.arms if arm != NONE]
     rows = {
-        arm: [results.advantage(arm, NONE)]
+        arm: [results.advantage(arm, NONE, family=len(arms))]
         for arm in sorted(arms, key=lambda arm: -results.accuracy(arm).value)
     }
     yield Drawing(
         "gains",
-        "How much each transform, and all together, adds to validation accuracy.",
+        "What each transform, and all together, adds to validation accuracy: "
+        + "; ".join(f"{arm} {points(won)}" for arm, (won,) in rows.items()),
         partial(
             drawing.dots,
             rows,
             ("Against no augmentation",),
             title="What each transform adds to validation accuracy",
-            remark="Line: 95% interval",
+            remark="Line: interval; all of them together hold at 95%",
             points=True,
         ),
     )
@@ -101,16 +102,18 @@ STUDY = Study(
     name="augmentation",
     question="What does each transform give alone, and what do they give together?",
     about="One CNN of three convolutions with batch norm, trained for the same number of epochs "
-    "with one kind of augmentation, with none and with "
-    f"{', '.join(ALONE)} together; mixup and TrivialAugment (trivial) stand for themselves.",
+    "with one kind of augmentation, with none, and with all of them together but mixup and "
+    "TrivialAugment (trivial), which stand for themselves. The intervals of what each gives alone "
+    "hold together (Bonferroni).",
     data={"small": ("digits", {"size": 16, "validation_share": 0.9}), "full": ("cifar10", {})},
     arms=_arms,
     columns=(
         Column("Training, clean", lambda results, arm: results.clean(arm)),
         Column("Validation", lambda results, arm: results.accuracy(arm)),
-        Column("Gap, clean", lambda results, arm: results.gap(arm)),
+        Column("Gap, clean", lambda results, arm: results.gap(arm), points),
     ),
     findings=_findings,
     sides=lambda _: (ALL, NONE),
     drawings=_drawings,
+    picks="the best of those alone",
 )

@@ -40,7 +40,7 @@ class Part:
 
 
 def by_class(results: Results, sides: tuple[str, str]) -> list[Part]:
-    """Compare two arms on each class, the largest difference first."""
+    """Compare two arms on each class that has validation pictures, the largest difference first."""
     return _compared(results, sides, {name: (name,) for name in results.classes})
 
 
@@ -54,17 +54,23 @@ def _compared(
 ) -> list[Part]:
     first, second = (results.hits(arm) for arm in sides)
     place = {name: i for i, name in enumerate(results.classes)}
-    masks = [np.isin(results.labels, [place[m] for m in members]) for members in named.values()]
-    differences = advantages(first, second, masks)
+    masks = {
+        name: np.isin(results.labels, [place[m] for m in members])
+        for name, members in named.items()
+    }
+    masks = {name: at for name, at in masks.items() if at.any()}
+    if not masks:
+        return []
+    differences = advantages(first, second, list(masks.values()))
     found = [
         Part(
             name,
-            tuple(members),
+            tuple(named[name]),
             int(at.sum()),
             accuracy(first[:, at]),
             accuracy(second[:, at]),
             difference,
         )
-        for (name, members), at, difference in zip(named.items(), masks, differences, strict=True)
+        for (name, at), difference in zip(masks.items(), differences, strict=True)
     ]
     return sorted(found, key=lambda part: -part.difference.value)

@@ -10,7 +10,7 @@ from tinysight.recipe import Augment
 from tinysight.study import drawing
 from tinysight.study.arms import small_network
 from tinysight.study.design import Arm, Column, Drawing, Finding, Scale, Study
-from tinysight.study.estimate import answer, mean, negative, opposite
+from tinysight.study.estimate import answer, negative, opposite
 from tinysight.study.outcome import Results
 from tinysight.study.saying import percent, points
 
@@ -25,7 +25,7 @@ WIDTH = {"small": 8, "full": 16}
 
 
 def _arms(data: DataSet, scale: Scale) -> Sequence[Arm]:
-    regularised = Augment(flip=data.mirror, crop=4 if scale == "full" else 2)
+    regularised = Augment(flip=data.mirror, crop=max(1, min(data.shape[:2]) // 8))
     found = []
     for shortcuts in (False, True):
         for on in (False, True):
@@ -59,12 +59,7 @@ def _findings(results: Results) -> Sequence[Finding]:
     held_shallow, held_deep = _ends(results, shortcuts=True, regularised=True)
     plain_shallow, plain_deep = _ends(results, shortcuts=False, regularised=True)
     depth = results.arms[deep]["depth"]
-    capacity = mean(
-        [
-            b.clean.value - a.clean.value
-            for a, b in zip(results.outcomes[shallow], results.outcomes[deep], strict=True)
-        ]
-    )
+    capacity = results.cleaner(deep, shallow)
     widened = results.gap_narrowed(shallow, deep)
     narrowed = results.gap_narrowed(held_deep, deep)
     pays = results.advantage(held_deep, held_shallow)
@@ -113,8 +108,8 @@ def _drawings(results: Results) -> Iterator[Drawing]:
         "Residual, regularised": (True, True),
     }
     for name, title, value in (
-        ("validation", "Validation accuracy", lambda arm: results.accuracy(arm)),
-        ("clean", "Clean training accuracy", lambda arm: results.clean(arm)),
+        ("validation", "Validation accuracy", results.accuracy),
+        ("clean", "Clean training accuracy", results.clean),
     ):
         series = {
             kind: [
@@ -125,7 +120,7 @@ def _drawings(results: Results) -> Iterator[Drawing]:
         }
         yield Drawing(
             name,
-            f"{title} over depth, plain and residual, with and without regularisation.",
+            f"{title} by depth: {drawing.told(series)}",
             partial(
                 drawing.lines,
                 series,
@@ -147,7 +142,7 @@ STUDY = Study(
     columns=(
         Column("Training, clean", lambda results, arm: results.clean(arm)),
         Column("Validation", lambda results, arm: results.accuracy(arm)),
-        Column("Gap, clean", lambda results, arm: results.gap(arm)),
+        Column("Gap, clean", lambda results, arm: results.gap(arm), points),
     ),
     findings=_findings,
     sides=lambda results: (

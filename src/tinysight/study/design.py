@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from tinysight.recipe import Recipe
 from tinysight.study.estimate import Answer, Estimate
 from tinysight.study.outcome import Results
+from tinysight.study.saying import percent
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -51,10 +52,15 @@ class Finding:
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a study's table: of each arm a fraction with its interval, or a text."""
+    """A column of a study's table: of each arm a number with its interval, or a text.
+
+    Attributes:
+        said: how the number is written.
+    """
 
     title: str
     value: Callable[[Results, str], Estimate | str]
+    said: Callable[[Estimate], str] = percent
 
 
 @dataclass(frozen=True)
@@ -83,6 +89,7 @@ class Study:
         columns: of the table, a row an arm.
         findings: the claims with their answers.
         sides: the two arms whose classes are compared, the one that should be better first.
+        picks: what is picked by the validation pictures on which it is then compared; "" is none.
         drawings: its figures.
     """
 
@@ -95,3 +102,4 @@ class Study:
     findings: Callable[[Results], Sequence[Finding]]
     sides: Callable[[Results], tuple[str, str]]
     drawings: Callable[[Results], Iterator[Drawing]]
+    picks: str = ""

@@ -10,12 +10,13 @@ import numpy as np
 
 from tinysight.reporting.theme import LIGHT, Theme, dress, head, new_figure, panel, style, widest
 from tinysight.study.estimate import Estimate
+from tinysight.study.saying import percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["curves", "dots", "heat", "lines"]
+__all__ = ["curves", "dots", "heat", "lines", "told"]
 
 ROW = 30  # pixels of a row of dots
 MARKERS = ("o", "s", "D", "^")
@@ -139,8 +140,7 @@ def heat(
         colours = LinearSegmentedColormap.from_list("heat", theme.heat)
         axes.imshow(shown, cmap=colours, vmin=0, vmax=1, aspect="auto")
         for (y, x), value in np.ndenumerate(shown):
-            dark = value > 0.5
-            ink = theme.heat[0] if dark else theme.heat[-1]
+            ink = _readable(colours(float(value)), theme)
             said = f"{100 * value:.1f}" + (f"\n{marks[y][x]}" if marks[y][x] else "")
             axes.text(x, y, said, ha="center", va="center", fontsize=10, color=ink)
         axes.set_yticks(range(len(down[1])), list(down[1]))
@@ -190,9 +190,33 @@ def curves(
     return figure
 
 
+def told(series: Mapping[str, Sequence[tuple[float, Estimate]]]) -> str:
+    """Return what `lines` draws, for those who do not see it."""
+    return "; ".join(
+        f"{name.lower()} {', '.join(f'{x:g} {percent(estimate)}' for x, estimate in placed)}"
+        for name, placed in series.items()
+    )
+
+
 def _look(number: int, theme: Theme) -> tuple[str, str]:
     colours = (theme.first, theme.second, theme.ink, theme.muted)
     return colours[number % len(colours)], MARKERS[number % len(MARKERS)]
+
+
+def _readable(ground: tuple[float, ...], theme: Theme) -> str:
+    """The end of the theme's ramp that stands out more from a ground (red, green, blue, 0..1)."""
+    from matplotlib.colors import to_rgb
+
+    def luminance(colour: tuple[float, ...]) -> float:
+        """Of sRGB, as WCAG 2 has it."""
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour[:3]]
+        return float(np.dot(linear, (0.2126, 0.7152, 0.0722)))
+
+    def contrast(ink: str) -> float:
+        dark, light = sorted((luminance(to_rgb(ink)), luminance(ground)))
+        return (light + 0.05) / (dark + 0.05)
+
+    return max((theme.heat[0], theme.heat[-1]), key=contrast)
 
 
 def _ends(found: Sequence[Estimate]) -> tuple[list[float], list[float]]:

@@ -26,6 +26,7 @@ __all__ = [
     "mean",
     "negative",
     "opposite",
+    "share_variance",
 ]
 
 LEVEL = 0.95
@@ -70,6 +71,8 @@ def mean(
         bounds: what no value can lie outside of.
     """
     found = _interval(float(np.mean(values)), list(values), sampling, n, LEVEL)
+    if math.isinf(found.high):
+        return found
     return replace(found, low=max(bounds[0], found.low), high=min(bounds[1], found.high))
 
 
@@ -82,13 +85,16 @@ def accuracy(hits: Hits) -> Estimate:
     return _two_ways(hits, (1.0, 1.0, 0.0, 0.0), (0.0, 1.0), LEVEL)
 
 
-def advantage(first: Hits, second: Hits) -> Estimate:
+def advantage(first: Hits, second: Hits, *, family: int = 1) -> Estimate:
     """Return how much more `first` has right than `second`, paired by seed and picture.
 
     One picture won and one lost are added for the variance of the pictures, as Bonett and Price,
     Journal of Educational and Behavioral Statistics 37 (2012), do.
+
+    Args:
+        family: how many such intervals are to hold together (Bonferroni).
     """
-    return _two_ways(first - second, (1.0, -1.0), (-1.0, 1.0), LEVEL)
+    return _two_ways(first - second, (1.0, -1.0), (-1.0, 1.0), 1 - (1 - LEVEL) / family)
 
 
 def advantages(first: Hits, second: Hits, parts: Sequence[NDArray[np.bool_]]) -> list[Estimate]:
@@ -100,7 +106,7 @@ def advantages(first: Hits, second: Hits, parts: Sequence[NDArray[np.bool_]]) ->
     Args:
         parts: of each which pictures are in it.
     """
-    level = 1 - (1 - LEVEL) / max(1, len(parts))
+    level = 1 - (1 - LEVEL) / len(parts)
     by_seed = [(first - second)[:, at].mean(axis=1) for at in parts if at.any()]
     between = [float(np.var(values, ddof=1)) for values in by_seed] if len(first) > 1 else []
     squares = sum(v**2 for v in between)
@@ -124,6 +130,17 @@ def answer(estimate: Estimate, *, than: float = 0.0) -> Answer:
     if estimate.low > than:
         return "yes"
     return "no" if estimate.high < than else "undecided"
+
+
+def share_variance(share: float, n: int) -> float:
+    """Return the variance of a share by the choice of its n pictures; of none it is nothing.
+
+    Two right and two wrong ones are added, as for `accuracy`.
+    """
+    if not n:
+        return 0.0
+    p = (share * n + 2) / (n + 4)
+    return p * (1 - p) / (n + 4)
 
 
 def negative(estimate: Estimate) -> Estimate:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -24,8 +25,24 @@ __all__ = ["STUDY"]
 
 LINEAR, MLP, CNN, LARGE = "linear", "mlp", "cnn", "mlp-large"
 ORDER = 1  # the seed of the one order that pixels are shuffled into
-GONE = 0.01  # an advantage of a point or less counts as none
+LARGER = 4  # times the perceptron's layer, that of the larger one at least
+GONE = 0.2  # of an advantage: where less is left, it is gone
 EPOCHS = {"small": 8, "full": 15}
+
+
+def _networks(data: DataSet) -> dict[str, Model]:
+    """The networks, of which the linear one is given and the others are sized by it."""
+    shape, k = data.shape, len(data.classes)
+    size = _parameters(shape, k, "linear")
+    hidden = _nearest(size, lambda h: _parameters(shape, k, "mlp", hidden=(h,)), 16_384)
+    width = _nearest(size, lambda w: _parameters(shape, k, "plain", width=w), 512)
+    large = max(512, LARGER * hidden)
+    return {
+        LINEAR: Model(name="linear"),
+        MLP: Model.model_validate({"name": "mlp", "hidden": [hidden]}),
+        CNN: Model.model_validate({"name": "plain", "width": width}),
+        LARGE: Model.model_validate({"name": "mlp", "hidden": [large, large // 2]}),
+    }
 
 
 def _parameters(shape: tuple[int, int, int], classes: int, name: str, **options: Any) -> int:
@@ -36,22 +53,10 @@ def _parameters(shape: tuple[int, int, int], classes: int, name: str, **options:
     return sum(p.numel() for p in net.parameters())
 
 
-def _networks(data: DataSet) -> dict[str, Model]:
-    """The networks, of which the linear one is given and the others are sized by it."""
-    shape, k = data.shape, len(data.classes)
-    size = _parameters(shape, k, "linear")
-
-    def away(name: str, **options: Any) -> float:
-        return abs(math.log(_parameters(shape, k, name, **options) / size))
-
-    hidden = min(range(1, 65), key=lambda h: away("mlp", hidden=(h,)))
-    width = min(range(1, 129), key=lambda w: away("plain", width=w))
-    return {
-        LINEAR: Model(name="linear"),
-        MLP: Model.model_validate({"name": "mlp", "hidden": [hidden]}),
-        CNN: Model.model_validate({"name": "plain", "width": width}),
-        LARGE: Model.model_validate({"name": "mlp", "hidden": [512, 256]}),
-    }
+def _nearest(wanted: int, count: Callable[[int], int], most: int) -> int:
+    """The number from 1 to `most` whose `count`, which grows with it, is nearest by its ratio."""
+    above = bisect_left(range(1, most), wanted, key=count) + 1
+    return min({above, max(1, above - 1)}, key=lambda number: abs(math.log(count(number) / wanted)))
 
 
 def _arms(data: DataSet, scale: Scale) -> Sequence[Arm]:
@@ -92,18 +97,19 @@ def _findings(results: Results) -> Sequence[Finding]:
         (results.hits(cnn), results.hits(cnn_shuffled)),
         (results.hits(mlp), results.hits(mlp_shuffled)),
     )
+    gone = opposite(answer(left, than=GONE * over_mlp.value))
+    sizes = {arm: results.outcomes[arm][0].parameters for arm in (cnn, mlp, large)}
     return [
         Finding(
             "At equal parameters a CNN beats a perceptron.",
             answer(over_mlp),
-            f"{points(over_mlp)}: {percent(results.accuracy(cnn))} against "
-            f"{percent(results.accuracy(mlp))}.",
+            f"{points(over_mlp)}: {percent(results.accuracy(cnn))} with {sizes[cnn]:,} parameters "
+            f"against {percent(results.accuracy(mlp))} with {sizes[mlp]:,}.",
         ),
         Finding(
             "It beats a far larger perceptron, too.",
             answer(over_large),
-            f"{points(over_large)}: the larger one, with "
-            f"{results.outcomes[large][0].parameters:,} parameters, reaches "
+            f"{points(over_large)}: that one, with {sizes[large]:,} parameters, reaches "
             f"{percent(results.accuracy(large))}.",
         ),
         Finding(
@@ -119,13 +125,14 @@ def _findings(results: Results) -> Sequence[Finding]:
         ),
         Finding(
             "The perceptron loses less by it: it never knew which pixels are neighbours.",
-            answer(more),
-            f"It loses {points(kept)}; what the CNN loses more: {points(more)}.",
+            answer(more) if results.accuracy(mlp).low > results.guess else "undecided",
+            f"It loses {points(kept)}; what the CNN loses more: {points(more)}. Where it is no "
+            "better than a guess, it has nothing to lose.",
         ),
         Finding(
             "With the pixels shuffled, the CNN's advantage is gone.",
-            opposite(answer(left, than=GONE)),
-            f"What is left of it is {points(left)}; a point or less counts as none.",
+            gone if answer(over_mlp) == "yes" else "undecided",
+            f"What is left of it is {points(left)}; under a fifth of it counts as none.",
         ),
     ]
 
@@ -140,7 +147,11 @@ def _drawings(results: Results) -> Iterator[Drawing]:
     }
     yield Drawing(
         "networks",
-        "Validation accuracy of each network, on pictures as they are and with shuffled pixels.",
+        "Validation accuracy, on pictures as they are and with shuffled pixels: "
+        + "; ".join(
+            f"{name} parameters {percent(plain)} and {percent(shuffled)}"
+            for name, (plain, shuffled) in rows.items()
+        ),
         partial(
             drawing.dots,
             rows,
@@ -158,7 +169,7 @@ STUDY = Study(
     "number of parameters as their layers allow, and a far larger perceptron. Then the same again "
     "with the pixels of all pictures put into one other order, drawn once: what a dense layer can "
     "know of a picture is as much as before; which pixels are neighbours is lost.",
-    data={"small": ("shapes", {}), "full": ("cifar10", {})},
+    data={"small": ("shapes", {"validation_share": 0.2}), "full": ("cifar10", {})},
     arms=_arms,
     columns=(
         Column("Parameters", lambda results, arm: f"{results.outcomes[arm][0].parameters:,}"),

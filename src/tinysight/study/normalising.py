@@ -7,10 +7,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from tinysight.study import drawing
-from tinysight.study.arms import small_network
+from tinysight.study.arms import DIVERGED, LEARNED_NOTHING, small_network
 from tinysight.study.design import Arm, Column, Drawing, Finding, Scale, Study
-from tinysight.study.estimate import answer, mean
-from tinysight.study.outcome import Outcome, Results
+from tinysight.study.estimate import Estimate, answer, mean
+from tinysight.study.outcome import Results
 from tinysight.study.saying import number, percent, points
 
 if TYPE_CHECKING:
@@ -18,13 +18,11 @@ if TYPE_CHECKING:
 
 __all__ = ["STUDY"]
 
-RATES = {
-    "small": (0.003, 0.01, 0.03, 0.1, 0.3, 1.0),
-    "full": (0.003, 0.01, 0.03, 0.1, 0.3, 1.0),
-}
+RATES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 EPOCHS = {"small": 4, "full": 5}
 WIDTH = {"small": 8, "full": 32}
-WORKS = 0.05  # a rate works where it comes within so much of the best
+WORKS = 0.05  # a rate works where it comes within so much of the best of all
+GRID = 1 / 12  # variance of a count of rates, which is known to the nearest whole one
 
 
 def _arms(data: DataSet, scale: Scale) -> Sequence[Arm]:
@@ -37,7 +35,7 @@ def _arms(data: DataSet, scale: Scale) -> Sequence[Arm]:
             {"batchnorm": batchnorm, "rate": rate},
         )
         for batchnorm in (False, True)
-        for rate in RATES[scale]
+        for rate in RATES
     ]
 
 
@@ -46,40 +44,36 @@ def _best(results: Results, *, batchnorm: bool) -> str:
 
 
 def _working(results: Results, *, batchnorm: bool) -> list[int]:
-    """How many rates come within WORKS of the best of this kind, by seed."""
+    """How many rates come within WORKS of the best of all, by seed."""
     arms = results.where(batchnorm=batchnorm)
-    enough = results.accuracy(_best(results, batchnorm=batchnorm)).value - WORKS
+    enough = results.accuracy(results.best(list(results.arms))).value - WORKS
     seeds = range(len(results.outcomes[arms[0]]))
     return [sum(results.outcomes[a][s].accuracy >= enough for a in arms) for s in seeds]
 
 
-def _first(outcome: Outcome) -> float:
-    """Validation accuracy after the first epoch, or that of a guess where it broke before."""
-    return outcome.rows[0]["validation_accuracy"] if outcome.rows else outcome.accuracy
+def _counted(values: Sequence[int]) -> Estimate:
+    return mean(values, sampling=GRID)
 
 
 def _findings(results: Results) -> Sequence[Finding]:
     with_, without = (_best(results, batchnorm=b) for b in (True, False))
     works_with, works_without = (_working(results, batchnorm=b) for b in (True, False))
-    wider = mean([a - b for a, b in zip(works_with, works_without, strict=True)])
-    won = results.advantage(with_, without)
-    sooner = mean(
-        [
-            _first(a) - _first(b)
-            for a, b in zip(results.outcomes[with_], results.outcomes[without], strict=True)
-        ]
-    )
+    wider = [a - b for a, b in zip(works_with, works_without, strict=True)]
+    won, sooner = results.advantage(with_, without), results.sooner(with_, without)
     rates = {arm: results.arms[arm]["rate"] for arm in (with_, without)}
-    broken = {
-        b: sum(results.diverged(arm) for arm in results.where(batchnorm=b)) for b in (True, False)
-    }
+    idle, broken = (
+        {b: sum(count(arm) for arm in results.where(batchnorm=b)) for b in (True, False)}
+        for count in (results.idle, results.diverged)
+    )
     return [
         Finding(
             "With batch norm more learning rates work.",
-            answer(wider),
-            f"{number(mean(works_with))} of {len(results.where(batchnorm=True))} rates come within "
-            f"{100 * WORKS:.0f} points of the best with it, {number(mean(works_without))} without; "
-            f"of the trainings {broken[True]} diverged with it and {broken[False]} without.",
+            answer(mean(wider, sampling=2 * GRID)),
+            f"Of {len(results.where(batchnorm=True))} rates {number(_counted(works_with))} come "
+            f"within {100 * WORKS:.0f} points of the best of all with it, "
+            f"{number(_counted(works_without))} without. Trainings that learned nothing: "
+            f"{idle[True]} with it, of which {broken[True]} diverged, and {idle[False]} without, "
+            f"of which {broken[False]} did.",
         ),
         Finding(
             "It learns faster: after one epoch it is better.",
@@ -99,8 +93,8 @@ def _findings(results: Results) -> Sequence[Finding]:
 def _drawings(results: Results) -> Iterator[Drawing]:
     sides = {"Without batch norm": False, "With batch norm": True}
     for name, title, value in (
-        ("end", "Validation accuracy at the end", lambda arm: results.accuracy(arm)),
-        ("first", "Validation accuracy after one epoch", lambda arm: results.mean(arm, _first)),
+        ("end", "Validation accuracy at the end", results.accuracy),
+        ("first", "Validation accuracy after one epoch", results.first),
     ):
         series = {
             side: [(results.arms[arm]["rate"], value(arm)) for arm in results.where(batchnorm=b)]
@@ -108,7 +102,7 @@ def _drawings(results: Results) -> Iterator[Drawing]:
         }
         yield Drawing(
             name,
-            f"{title} over the learning rate, with and without batch norm.",
+            f"{title} by learning rate: {drawing.told(series)}",
             partial(
                 drawing.lines,
                 series,
@@ -125,17 +119,19 @@ STUDY = Study(
     question="Does batch norm steady training and speed it up?",
     about="A CNN of three convolutions with and without batch norm, trained by SGD with momentum "
     "from learning rates far apart.",
-    data={"small": ("digits", {"size": 16, "validation_share": 0.5}), "full": ("cifar10", {})},
+    data={
+        "small": ("digits", {"size": 16, "validation_share": 0.5}),
+        "full": ("cifar10", {}),
+    },
     arms=_arms,
     columns=(
-        Column("Validation after one epoch", lambda results, arm: results.mean(arm, _first)),
+        Column("Validation after one epoch", lambda results, arm: results.first(arm)),
         Column("Validation", lambda results, arm: results.accuracy(arm)),
-        Column(
-            "Diverged",
-            lambda results, arm: f"{results.diverged(arm)} of {len(results.outcomes[arm])}",
-        ),
+        LEARNED_NOTHING,
+        DIVERGED,
     ),
     findings=_findings,
     sides=lambda results: (_best(results, batchnorm=True), _best(results, batchnorm=False)),
     drawings=_drawings,
+    picks="each side's best learning rate",
 )

@@ -6,6 +6,7 @@ import io
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinysight.evaluation.intervals import Share, wilson
-from tinysight.recipe import Recipe
 from tinysight.run import RunFolder
-from tinysight.study.estimate import Estimate, accuracy, advantage, mean
+from tinysight.study.estimate import Estimate, accuracy, advantage, mean, share_variance
 
 __all__ = ["Outcome", "Results", "read"]
 
@@ -24,14 +24,15 @@ __all__ = ["Outcome", "Results", "read"]
 class Outcome:
     """One training of a study.
 
-    One that diverged counts as a guess: each picture is right by 1/k.
+    One that diverged counts as a guess: each picture is right by 1/k, of n=0 training pictures.
 
     Attributes:
         hits: of each validation picture whether it was right, float64.
         running: training accuracy counted while training, in the epoch whose weights were kept.
         clean: training accuracy of the kept weights, dropout and augmentation off.
         rows: of metrics.csv.
-        seconds: of the training loop.
+        seconds: of the training loop; nan where it diverged.
+        machine: what environment.json says.
         place: the run folder.
     """
 
@@ -44,12 +45,23 @@ class Outcome:
     rows: Sequence[Mapping[str, float]]
     seconds: float
     parameters: int
+    machine: Mapping[str, Any]
     place: Path
 
     @property
     def accuracy(self) -> float:
         """Validation accuracy, a fraction."""
         return float(self.hits.mean())
+
+    @property
+    def first(self) -> float:
+        """Validation accuracy after the first epoch, or that of a guess where it broke before."""
+        return self.rows[0]["validation_accuracy"] if self.rows else self.accuracy
+
+    @property
+    def gap(self) -> float:
+        """Clean training accuracy minus validation accuracy."""
+        return self.clean.value - self.accuracy
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,9 +81,14 @@ class Results:
     outcomes: Mapping[str, Sequence[Outcome]]
 
     @property
+    def n(self) -> int:
+        """How many validation pictures there are."""
+        return len(self.labels)
+
+    @cached_property
     def guess(self) -> float:
-        """The accuracy of guessing, 1/k."""
-        return 1 / len(self.classes)
+        """The accuracy of always naming the most frequent class."""
+        return float(np.bincount(self.labels).max()) / self.n
 
     def hits(self, arm: str) -> NDArray[np.float64]:
         """Return seeds x pictures, see `Outcome.hits`."""
@@ -81,52 +98,80 @@ class Results:
         """Return an arm's validation accuracy."""
         return accuracy(self.hits(arm))
 
-    def advantage(self, first: str, second: str) -> Estimate:
+    def advantage(self, first: str, second: str, *, family: int = 1) -> Estimate:
         """Return the validation accuracy of an arm minus that of another, paired."""
-        return advantage(self.hits(first), self.hits(second))
+        return advantage(self.hits(first), self.hits(second), family=family)
 
-    def mean(self, arm: str, value: Callable[[Outcome], float]) -> Estimate:
-        """Return the mean of one fraction of each training of an arm."""
-        return mean([value(o) for o in self.outcomes[arm]], bounds=(0.0, 1.0))
+    def running(self, arm: str) -> Estimate:
+        """Return the mean running training accuracy of an arm; its interval is over seeds alone."""
+        return mean([o.running for o in self.outcomes[arm]], bounds=(0.0, 1.0))
+
+    def first(self, arm: str) -> Estimate:
+        """Return the mean validation accuracy of an arm after one epoch."""
+        values = [o.first for o in self.outcomes[arm]]
+        sampling = share_variance(float(np.mean(values)), self.n)
+        return mean(values, sampling=sampling, n=self.n, bounds=(0.0, 1.0))
 
     def clean(self, arm: str) -> Estimate:
         """Return the mean clean training accuracy of an arm."""
-        found = self.outcomes[arm]
-        return mean(
-            [o.clean.value for o in found],
-            sampling=_variance(found[0].clean),
-            n=found[0].clean.n,
-            bounds=(0.0, 1.0),
-        )
+        found = [o.clean for o in self.outcomes[arm]]
+        values, n = [share.value for share in found], max(share.n for share in found)
+        return mean(values, sampling=self._clean_variance(arm), n=n, bounds=(0.0, 1.0))
 
     def gap(self, arm: str) -> Estimate:
         """Return clean training accuracy minus validation accuracy."""
-        found = self.outcomes[arm]
-        validation = wilson(round(float(self.hits(arm).mean(0).sum())), len(self.labels))
+        sampling = share_variance(float(self.hits(arm).mean()), self.n)
         return mean(
-            [_gap(o) for o in found],
-            sampling=_variance(found[0].clean) + _variance(validation),
-            n=min(found[0].clean.n, len(self.labels)),
+            [o.gap for o in self.outcomes[arm]],
+            sampling=sampling + self._clean_variance(arm),
+            n=self.n,
         )
+
+    def difference(
+        self, first: str, second: str, value: Callable[[Outcome], float], *, sampling: float
+    ) -> Estimate:
+        """Return the mean difference of one value of two arms, paired by seed.
+
+        Args:
+            sampling: its variance by the choice of pictures.
+        """
+        pairs = zip(self.outcomes[first], self.outcomes[second], strict=True)
+        return mean([value(a) - value(b) for a, b in pairs], sampling=sampling, n=self.n)
+
+    def cleaner(self, first: str, second: str) -> Estimate:
+        """Return the clean training accuracy of an arm minus that of another."""
+        sampling = self._clean_variance(first) + self._clean_variance(second)
+        return self.difference(first, second, lambda o: o.clean.value, sampling=sampling)
+
+    def sooner(self, first: str, second: str) -> Estimate:
+        """Return the validation accuracy after one epoch of an arm minus that of another.
+
+        Each epoch's answers are not kept, so that the pictures count as if each arm had others.
+        """
+        sampling = sum(share_variance(self.first(arm).value, self.n) for arm in (first, second))
+        return self.difference(first, second, lambda o: o.first, sampling=sampling)
 
     def gap_narrowed(self, by: str, base: str) -> Estimate:
         """Return how much less the gap is in one arm than in another, paired by seed.
 
         The training pictures are counted as if each arm had others, which widens the interval.
         """
-        first, second = self.outcomes[by], self.outcomes[base]
-        won = self.advantage(by, base)
         paired = self.hits(by).mean(0) - self.hits(base).mean(0)
-        sampling = float(paired.var(ddof=1)) / len(paired)
-        return mean(
-            [_gap(b) - _gap(a) for a, b in zip(first, second, strict=True)],
-            sampling=sampling + _variance(first[0].clean) + _variance(second[0].clean),
-            n=min(first[0].clean.n, won.n),
-        )
+        sampling = float(paired.var(ddof=1)) / self.n
+        sampling += self._clean_variance(by) + self._clean_variance(base)
+        return self.difference(base, by, lambda o: o.gap, sampling=sampling)
 
     def diverged(self, arm: str) -> int:
         """Return how many trainings of an arm left the finite numbers."""
         return sum(o.diverged for o in self.outcomes[arm])
+
+    def idle(self, arm: str) -> int:
+        """Return how many trainings of an arm learned nothing, those that diverged among them.
+
+        Of such a one the accuracy's interval does not lie above that of guessing.
+        """
+        shares = [wilson(round(o.accuracy * self.n), self.n) for o in self.outcomes[arm]]
+        return sum(share.low <= self.guess for share in shares)
 
     def best(self, arms: Sequence[str]) -> str:
         """Return the arm of the highest mean validation accuracy."""
@@ -140,6 +185,11 @@ class Results:
             if all(place.get(axis) == value for axis, value in at.items())
         ]
 
+    def _clean_variance(self, arm: str) -> float:
+        """Of the mean clean accuracy by the choice of training pictures: each seed has others."""
+        found = [share_variance(o.clean.value, o.clean.n) for o in self.outcomes[arm]]
+        return float(np.mean(found)) / len(found)
+
 
 def read(folder: RunFolder, arm: str, labels: NDArray[np.int64], classes: int) -> Outcome:
     """Read what a training came to.
@@ -147,14 +197,14 @@ def read(folder: RunFolder, arm: str, labels: NDArray[np.int64], classes: int) -
     Raises:
         CheckpointError: a file of the run is damaged.
     """
-    recipe: Recipe = folder.recipe()
-    rows = folder.metrics()
+    seed, rows = folder.recipe().seed, folder.metrics()
     parameters = folder.read_json("model")["parameters"]
+    machine = folder.read_json("environment")
     if folder.has_json("diverged"):
         guess = 1 / classes
         return Outcome(
             arm,
-            recipe.seed,
+            seed,
             True,
             np.full(len(labels), guess),
             guess,
@@ -162,6 +212,7 @@ def read(folder: RunFolder, arm: str, labels: NDArray[np.int64], classes: int) -
             rows,
             math.nan,
             parameters,
+            machine,
             folder.path,
         )
     state = folder.state("best")
@@ -169,7 +220,7 @@ def read(folder: RunFolder, arm: str, labels: NDArray[np.int64], classes: int) -
     n = state["train_clean_n"]
     return Outcome(
         arm,
-        recipe.seed,
+        seed,
         False,
         (_predicted(folder) == labels).astype(np.float64),
         row["train_accuracy_running"],
@@ -177,6 +228,7 @@ def read(folder: RunFolder, arm: str, labels: NDArray[np.int64], classes: int) -
         rows,
         folder.state("last")["seconds"],
         parameters,
+        machine,
         folder.path,
     )
 
@@ -186,14 +238,3 @@ def _predicted(folder: RunFolder) -> NDArray[np.int64]:
 
     raw = folder.read("evaluation/validation/predictions.parquet")
     return pq.read_table(io.BytesIO(raw), columns=["predicted"])["predicted"].to_numpy()
-
-
-def _gap(outcome: Outcome) -> float:
-    return outcome.clean.value - outcome.accuracy
-
-
-def _variance(share: Share) -> float:
-    """Of a share by the choice of its pictures, with two right and two wrong ones added."""
-    n = share.n + 4
-    p = (share.value * share.n + 2) / n
-    return p * (1 - p) / n

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import tinysight
 from tinysight.data.dataset import DataSet
 from tinysight.progress import duration
-from tinysight.reporting.formats import plain
 from tinysight.reporting.html import fill
 from tinysight.reporting.plots import MANY, plot
 from tinysight.reporting.theme import cut
@@ -20,8 +20,8 @@ from tinysight.run import write_atomic
 from tinysight.study.comparing import Part, by_class, by_group
 from tinysight.study.design import Arm, Column, Finding, Scale, Study
 from tinysight.study.estimate import Estimate
-from tinysight.study.outcome import Results
-from tinysight.study.saying import percent, points
+from tinysight.study.outcome import Outcome, Results
+from tinysight.study.saying import points
 
 __all__ = ["Report"]
 
@@ -36,7 +36,6 @@ class Report:
     Printed it says its findings; in a notebook it shows its page.
 
     Attributes:
-        machine: what environment.json of the last training says.
         reused: how many of the trainings were done before.
         seconds: from the study's beginning to its end, this time.
         command: which carries it out again; None where its data was in memory.
@@ -49,7 +48,6 @@ class Report:
     arms: Sequence[Arm]
     seeds: Sequence[int]
     results: Results
-    machine: Mapping[str, Any]
     reused: int
     seconds: float
     command: str | None
@@ -60,22 +58,22 @@ class Report:
         """The page for people."""
         return self.path / "study.html"
 
-    @property
+    @cached_property
     def findings(self) -> Sequence[Finding]:
         """The claims, and what the numbers say to each."""
         return self.study.findings(self.results)
 
-    @property
+    @cached_property
     def sides(self) -> tuple[str, str]:
         """The two arms whose classes are compared."""
         return self.study.sides(self.results)
 
-    @property
+    @cached_property
     def classes(self) -> Sequence[Part]:
         """The first of the sides against the second, class by class."""
         return by_class(self.results, self.sides)
 
-    @property
+    @cached_property
     def groups(self) -> Sequence[Part]:
         """The same by groups of classes, where the data set has some."""
         return by_group(self.results, self.sides)
@@ -86,10 +84,29 @@ class Report:
         return len(self.arms) * len(self.seeds)
 
     @property
+    def outcomes(self) -> list[Outcome]:
+        """All of its trainings."""
+        return [o for found in self.results.outcomes.values() for o in found]
+
+    @property
+    def diverged(self) -> int:
+        """How many of them left the finite numbers."""
+        return sum(o.diverged for o in self.outcomes)
+
+    @property
     def training_seconds(self) -> float:
         """What all trainings took together, those that diverged left out."""
-        every = (o.seconds for found in self.results.outcomes.values() for o in found)
-        return sum(filter(math.isfinite, every))
+        return sum(o.seconds for o in self.outcomes if not o.diverged)
+
+    @cached_property
+    def machine(self) -> dict[str, str]:
+        """What the trainings stood on, each value once; when each began is its run's to say."""
+        found: dict[str, dict[str, None]] = {}
+        for outcome in self.outcomes:
+            for name, value in outcome.machine.items():
+                if isinstance(value, str | int | float) and name not in ("command", "started"):
+                    found.setdefault(name, {})[str(value)] = None
+        return {name: "; ".join(values) for name, values in found.items()}
 
     def __str__(self) -> str:
         found = [f"{f.answer:<10} {f.claim} {f.numbers}" for f in self.findings]
@@ -104,6 +121,8 @@ class Report:
     def won_and_lost(self) -> Iterator[str]:
         """Say which classes and groups the first of the sides has won and lost."""
         first, second = self.sides
+        if missing := len(self.results.classes) - len(self.classes):
+            yield f"{missing} of {len(self.results.classes)} classes have no validation pictures."
         kinds = (("class", "classes", self.classes), ("group", "groups", self.groups))
         for one, many, parts in kinds:
             if not parts:
@@ -144,7 +163,7 @@ class Report:
             differing=self._differing(),
             sentences=list(self.won_and_lost()),
             many=len(self.results.classes) > MANY,
-            said={"percent": percent, "points": points, "duration": duration, "plain": plain},
+            said={"points": points, "duration": duration},
         )
         write_atomic(self.page, page)
 
@@ -175,7 +194,7 @@ class Report:
             "training_seconds": self.training_seconds,
             "seconds": self.seconds,
             "reused": self.reused,
-            "machine": dict(self.machine),
+            "machine": self.machine,
         }
 
     def _arm(self, arm: Arm) -> dict[str, Any]:
@@ -190,11 +209,11 @@ class Report:
                 {
                     "seed": o.seed,
                     "run": o.place.relative_to(self.path).as_posix(),
-                    "diverged": o.diverged,
+                    "diverged": o.diverged,  # its accuracy is that of a guess
                     "validation_accuracy": o.accuracy,
-                    "train_accuracy_clean": o.clean.value,
-                    "train_accuracy_running": o.running,
-                    "seconds": o.seconds if math.isfinite(o.seconds) else None,
+                    "train_accuracy_clean": None if o.diverged else o.clean.value,
+                    "train_accuracy_running": None if o.diverged else o.running,
+                    "seconds": None if o.diverged else o.seconds,
                 }
                 for o in self.results.outcomes[arm.name]
             ],
@@ -203,13 +222,11 @@ class Report:
     def _common(self) -> list[tuple[str, Any]]:
         """The fields that all recipes have alike and that are no defaults."""
         first = self.arms[0].recipe
-        alike = set.intersection(
-            *({_hashed(f) for f in a.recipe.fields().items()} for a in self.arms)
-        )
+        alike = set.intersection(*({repr(f) for f in a.recipe.fields().items()} for a in self.arms))
         return [
             (name, value)
             for name, value, _ in first.changed()
-            if _hashed((name, value)) in alike and not name.startswith("data.")
+            if repr((name, value)) in alike and not name.startswith("data.")
         ]
 
     def _differing(self) -> tuple[list[str], list[tuple[str, list[Any]]]]:
@@ -224,7 +241,7 @@ class Report:
 
 def _said(column: Column, results: Results, arm: str) -> str:
     value = column.value(results, arm)
-    return value if isinstance(value, str) else percent(value)
+    return value if isinstance(value, str) else column.said(value)
 
 
 def _plain(value: Estimate | str) -> Any:
@@ -246,7 +263,3 @@ def _part(part: Part) -> dict[str, Any]:
         "second": _plain(part.second),
         "difference": _plain(part.difference),
     }
-
-
-def _hashed(field: tuple[str, Any]) -> str:
-    return repr(field)

@@ -5,15 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import torch
 
 import tinysight
 from tinysight import training
 from tinysight.api import Run, plan_to_resume
 from tinysight.data.dataset import DataSet
 from tinysight.errors import Diverged, Interrupted, RecipeError
+from tinysight.machine import choose_device, choose_precision
 from tinysight.models import resolve as resolve_model
 from tinysight.progress import Progress, duration
 from tinysight.recipe import Recipe
@@ -23,24 +26,31 @@ from tinysight.study.outcome import Outcome, Results, read
 
 __all__ = ["carry_out", "overridden"]
 
+# Of a recipe: what makes the trainings of a study comparable, and test unread.
+OWN = {"seed", "name", "protocol", "final", "keep", "patience", "stop_at", "init"}
+
 
 def overridden(arms: Sequence[Arm], data: DataSet, values: Mapping[str, Any]) -> list[Arm]:
     """Return the arms with fields of all their recipes replaced, and all options written out.
 
     Raises:
-        RecipeError: a field that the study itself varies, or one that an arm refuses.
+        RecipeError: a field that the study itself sets, or one that an arm refuses.
     """
-    varied = {
-        name
-        for name, several in _values(arms).items()
-        if len(several) > 1 and name != "data.split_seed"
-    }
-    if name := next((n for n in values if n in varied or n == "seed"), None):
+    varied = {name for name, several in _values(arms).items() if len(several) > 1}
+    if name := next((n for n in values if n in varied or n in OWN), None):
         raise RecipeError(f"{name} is what the study itself sets; leave it away")
+    named = not {"model", "model.name"}.isdisjoint(values)  # by the user just now, see `foreign`
     found = []
     for arm in arms:
         recipe = arm.recipe.override_all(values)
-        changed = {"name": arm.name, "data": data.settings, "model": resolve_model(recipe.model)}
+        before, after = arm.recipe.fields(), recipe.fields()
+        if name := next((n for n in varied if before.get(n) != after.get(n)), None):
+            raise RecipeError(
+                f"{', '.join(values)} would change {name}, which is what the study itself sets; "
+                "leave it away"
+            )
+        model = resolve_model(recipe.model, named=named)
+        changed = {"name": arm.name, "data": data.settings, "model": model}
         found.append(Arm(arm.name, recipe.model_copy(update=changed), arm.at))
     return found
 
@@ -56,12 +66,19 @@ def carry_out(
 ) -> tuple[Results, int]:
     """Train every arm with every seed; return what came of it, and how many were done already.
 
-    Each training has its run folder below `place`, named after the arm, its seed and what it
-    computes: one that is complete there is used again, one that was stopped goes on.
+    Each training has its run folder below `place`, named after the arm, its seed and a digest of
+    what it computes (version, device, number format, data, recipe): one that is complete there is
+    used again, one that was stopped goes on.
 
     Raises:
+        RecipeError, ModelError: one of them cannot be trained; none was.
         Interrupted: a signal came; what is done stays.
     """
+    place_of, device = _places(data, place, choose_device(device)), choose_device(device).type
+    for arm in arms:  # what cannot be trained is refused before anything is
+        first = arm.recipe.model_copy(update={"seed": seeds[0]})
+        if not (place_of(first) / "recipe.json").is_file():
+            training.plan(data, first, device=device)
     outcomes: dict[str, list[Outcome]] = {arm.name: [] for arm in arms}
     labels, k = data.validation.labels.numpy(), len(data.classes)
     total, done, reused, spent = len(arms) * len(seeds), 0, 0, 0.0
@@ -69,7 +86,7 @@ def carry_out(
         for arm in arms:
             began = time.perf_counter()
             recipe = arm.recipe.model_copy(update={"seed": seed})
-            path = place / f"{arm.name}-s{seed}-{_digest(recipe, data)}"
+            path = place_of(recipe)
             at = f"{done + 1} of {total}: {arm.name}, seed {seed}"
             folder, fresh = _trained(recipe, data, path, at, device=device, progress=progress)
             outcome = read(folder, arm.name, labels, k)
@@ -125,11 +142,18 @@ def _is_evaluated(folder: RunFolder) -> bool:
     return folder.has_json(name) and folder.read_json(name)["weights"] == folder.digest("best")
 
 
-def _digest(recipe: Recipe, data: DataSet) -> str:
-    """What a training computes: by its recipe, its data and this version's code."""
+def _places(data: DataSet, place: Path, device: torch.device) -> Callable[[Recipe], Path]:
+    """What names the run folder of a recipe: by what is computed, and by what in which numbers."""
     splits = [data.train.digest, data.validation.digest, list(data.classes)]
-    said = json.dumps([tinysight.__version__, splits, recipe.model_dump(mode="json")])
-    return hashlib.sha256(said.encode()).hexdigest()[:8]
+
+    def path(recipe: Recipe) -> Path:
+        precision = choose_precision(recipe.precision, device).name
+        fields = recipe.model_dump(mode="json")
+        said = json.dumps([tinysight.__version__, device.type, precision, splits, fields])
+        digest = hashlib.sha256(said.encode()).hexdigest()[:8]
+        return place / f"{recipe.name}-s{recipe.seed}-{digest}"
+
+    return path
 
 
 def _values(arms: Sequence[Arm]) -> dict[str, set[str]]:

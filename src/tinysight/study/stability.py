@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tinysight.errors import UsageError
 from tinysight.study import drawing
-from tinysight.study.arms import small_network
+from tinysight.study.arms import DIVERGED, LEARNED_NOTHING, small_network
 from tinysight.study.design import Arm, Column, Drawing, Finding, Scale, Study
-from tinysight.study.estimate import Estimate, answer, mean
+from tinysight.study.estimate import Estimate, answer, mean, opposite
 from tinysight.study.outcome import Results
-from tinysight.study.saying import number, points
+from tinysight.study.saying import number, percent, points
 
 if TYPE_CHECKING:
     from tinysight.data.dataset import DataSet
@@ -25,12 +26,17 @@ RATES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 BATCHES = {"small": (16, 64, 256), "full": (32, 128, 512, 2048)}
 EPOCHS = {"small": 3, "full": 4}
 WIDTH = {"small": 8, "full": 16}
-USELESS = 1.5  # times the accuracy of guessing: below it nothing was learned
 
 
 def _arms(data: DataSet, scale: Scale) -> Sequence[Arm]:
+    batches = sorted({min(batch, len(data.train)) for batch in BATCHES[scale]})
+    if len(batches) < 2:
+        raise UsageError(
+            f"stability compares batches of {BATCHES[scale][0]} pictures and more, and "
+            f"{data.name} has {len(data.train)} to train on; give it more"
+        )
     found = []
-    for batch in sorted({min(batch, len(data.train)) for batch in BATCHES[scale]}):
+    for batch in batches:
         for rate in RATES:
             recipe = small_network(data, epochs=EPOCHS[scale], lr=rate, width=WIDTH[scale])
             found.append(
@@ -47,66 +53,79 @@ def _batches(results: Results) -> list[int]:
     return sorted({place["batch"] for place in results.arms.values()})
 
 
+def _best(results: Results, batch: int) -> str:
+    return results.best(results.where(batch=batch))
+
+
+def _limit(results: Results, batch: int) -> float:
+    """The accuracy halfway between a guess and the best of a batch size."""
+    return (results.guess + results.accuracy(_best(results, batch)).value) / 2
+
+
 def _growth(results: Results, rate_of: str) -> Estimate:
     """By which power of the batch size a rate grows: the slope between logarithms, by seed.
 
     That a rate lies anywhere between two of those tried is part of the interval.
 
     Args:
-        rate_of: "best", or "largest" of those that learn anything.
+        rate_of: "best", or "largest" of those that come above `_limit`.
     """
-    batches, slopes = np.log(_batches(results)), []
+    batches, slopes = _batches(results), []
     for seed in range(len(next(iter(results.outcomes.values())))):
         chosen = []
-        for batch in _batches(results):
+        for batch in batches:
             found = {
                 results.arms[arm]["rate"]: results.outcomes[arm][seed].accuracy
                 for arm in results.where(batch=batch)
             }
-            learns = [rate for rate, a in found.items() if a >= USELESS * results.guess]
+            learns = [rate for rate, a in found.items() if a >= _limit(results, batch)]
             best = max(found, key=lambda rate: found[rate])
-            chosen.append(max(learns, default=min(found)) if rate_of == "largest" else best)
-        slopes.append(float(np.polyfit(batches, np.log(chosen), 1)[0]))
+            chosen.append(max(learns, default=best) if rate_of == "largest" else best)
+        slopes.append(float(np.polyfit(np.log(batches), np.log(chosen), 1)[0]))
     step = math.log(RATES[-1] / RATES[0]) / (len(RATES) - 1)
-    spread = float(np.square(batches - np.mean(batches)).sum())
+    spread = float(np.square(np.log(batches) - np.mean(np.log(batches))).sum())
     return mean(slopes, sampling=step**2 / 12 / spread)
 
 
-def _useless(results: Results, arm: str) -> int:
-    """How many trainings of an arm learned nothing, those that diverged among them."""
-    return sum(o.accuracy < USELESS * results.guess for o in results.outcomes[arm])
+def _too_high(results: Results, arm: str) -> bool:
+    """Whether an arm's rate is above the best of its batch size."""
+    place = results.arms[arm]
+    return place["rate"] > results.arms[_best(results, place["batch"])]["rate"]
 
 
 def _findings(results: Results) -> Sequence[Finding]:
-    best, largest = _growth(results, "best"), _growth(results, "largest")
-    broken = sum(results.diverged(arm) for arm in results.arms)
-    lost = sum(_useless(results, arm) for arm in results.arms)
-    trainings = sum(map(len, results.outcomes.values()))
+    growth, largest = _growth(results, "best"), _growth(results, "largest")
     batches = _batches(results)
-    low, high = (results.best(results.where(batch=b)) for b in (batches[0], batches[-1]))
-    won = results.advantage(low, high)
+    small, large = batches[0], batches[-1]
+    (highest,) = results.where(batch=small, rate=RATES[-1])
+    best = _best(results, small)
+    above = [arm for arm in results.arms if _too_high(results, arm)]
+    won = results.advantage(best, _best(results, large))
     return [
         Finding(
-            "A learning rate can be too high to learn at all.",
-            "yes" if lost else "no",
-            f"{lost} of {trainings} trainings learned nothing (under {USELESS:g} times guessing); "
-            f"{broken} of them diverged: their loss left the finite numbers.",
+            f"With batches of {small} a learning rate of {RATES[-1]:g} ruins the training.",
+            opposite(answer(results.accuracy(highest), than=_limit(results, small))),
+            f"It ends at {percent(results.accuracy(highest))}, where a rate of "
+            f"{results.arms[best]['rate']:g} ends at {percent(results.accuracy(best))}; under half "
+            "of the way from a guess to that is ruined. Of "
+            f"{sum(len(results.outcomes[arm]) for arm in above)} trainings above the best rate of "
+            f"their batch size {sum(map(results.idle, above))} learned nothing, of which "
+            f"{sum(map(results.diverged, above))} diverged: their loss left the finite numbers.",
         ),
         Finding(
             "The best learning rate grows with the batch size.",
-            answer(best),
-            f"As its power of {number(best)}; 1 would be the linear rule, 0.5 that of the root.",
+            answer(growth),
+            f"As its power of {number(growth)}; 1 would be the linear rule, 0.5 that of the root.",
         ),
         Finding(
-            "So does the largest that still learns.",
+            "So does the largest that still comes half of the way.",
             answer(largest),
             f"As the batch size's power of {number(largest)}.",
         ),
         Finding(
             "In the same number of epochs small batches learn more.",
             answer(won),
-            f"Batches of {batches[0]} against those of {batches[-1]}, each at its best rate: "
-            f"{points(won)}.",
+            f"Batches of {small} against those of {large}, each at its best rate: {points(won)}.",
         ),
     ]
 
@@ -114,32 +133,31 @@ def _findings(results: Results) -> Sequence[Finding]:
 def _drawings(results: Results) -> Iterator[Drawing]:
     batches = _batches(results)
     arms = [[results.where(batch=b, rate=r)[0] for r in RATES] for b in batches]
-    marks = [[_mark(results, arm) for arm in row] for row in arms]
     yield Drawing(
         "map",
-        "Validation accuracy by batch size and learning rate, in percent; where trainings "
-        "diverged, how many of the seeds did.",
+        "Validation accuracy by batch size and learning rate: "
+        + "; ".join(f"{arm} {percent(results.accuracy(arm))}" for row in arms for arm in row),
         partial(
             drawing.heat,
             [[results.accuracy(arm).value for arm in row] for row in arms],
-            marks,
+            [[_mark(results, arm) for arm in row] for row in arms],
             down=("Batch size", [str(b) for b in batches]),
             across=("Learning rate", [f"{r:g}" for r in RATES]),
             title="Validation accuracy, percent",
-            remark="Mean of the seeds; ✕: diverged, counts as a guess",
+            remark="✕ diverged or lost at too high a rate, ○ too slow to learn: of the seeds",
         ),
     )
 
 
 def _mark(results: Results, arm: str) -> str:
-    broken, seeds = results.diverged(arm), len(results.outcomes[arm])
-    return f"✕ {broken} of {seeds}" if broken else ""
+    idle, seeds = results.idle(arm), len(results.outcomes[arm])
+    sign = "✕" if _too_high(results, arm) or results.diverged(arm) else "○"
+    return f"{sign} {idle} of {seeds}" if idle else ""
 
 
 def _sides(results: Results) -> tuple[str, str]:
     batches = _batches(results)
-    first, last = (results.best(results.where(batch=b)) for b in (batches[0], batches[-1]))
-    return first, last
+    return _best(results, batches[0]), _best(results, batches[-1])
 
 
 STUDY = Study(
@@ -151,16 +169,11 @@ STUDY = Study(
     arms=_arms,
     columns=(
         Column("Validation", lambda results, arm: results.accuracy(arm)),
-        Column(
-            "Learned nothing",
-            lambda results, arm: f"{_useless(results, arm)} of {len(results.outcomes[arm])}",
-        ),
-        Column(
-            "Diverged",
-            lambda results, arm: f"{results.diverged(arm)} of {len(results.outcomes[arm])}",
-        ),
+        LEARNED_NOTHING,
+        DIVERGED,
     ),
     findings=_findings,
     sides=_sides,
     drawings=_drawings,
+    picks="the best learning rate of each batch size",
 )

@@ -124,7 +124,7 @@ def judged(
         return None
     worse = [i for i in range(least) if curve[i] >= guess]
     begin = worse[-1] if worse else 0
-    slope = np.gradient(curve, np.log10(rates))
+    slope = np.gradient(np.minimum(curve, guess), np.log10(rates))
     steepest = begin + int(np.argmin(slope[begin:least]))
     top = min(curve[begin], guess)
     few = top - FALLS * (top - curve[least])

@@ -37,6 +37,8 @@ def test_the_protocol_of_the_sources_is_marked_wherever_it_is_shown(
     assert run.history[-1]["validation_accuracy"] == evaluation.metrics.top1.value
     assert run.folder.read_json("evaluation/test/metrics")["test_selected"] is True
     page = run.report().read_text(encoding="utf-8")
+    assert "of 6 test pictures" in page
+    assert "validation pictures, a gap" not in page
     assert "<b>Test-selected</b>, by protocol=source" in page
     assert "learning too: protocol=source" in page
     assert "choosing the checkpoint, and the number above" in page
@@ -83,6 +85,8 @@ def test_it_stops_after_the_epoch_that_reaches_an_accuracy(
     assert run.folder.state("best")["epoch"] == len(run.history) < 60
     assert "stopped: the running training accuracy, " in capsys.readouterr().err
     page = run.report().read_text(encoding="utf-8")
+    assert "of 6 test pictures" in page
+    assert "validation pictures, a gap" not in page
     assert "when the running training accuracy had reached 80%." in page
     assert "which chose nothing: the last epoch" in page
     assert "watching; the last checkpoint is kept" in page

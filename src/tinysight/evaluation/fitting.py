@@ -75,6 +75,7 @@ def judge(
     switched_on: Sequence[str] = (),
     loss: float | None = None,
     classes: int | None = None,
+    split: str = "validation",
 ) -> Fitting:
     """Judge a model by its clean training accuracy and its validation accuracy.
 
@@ -89,6 +90,7 @@ def judge(
         switched_on: what of "augmentation" and "dropout" was on while it was counted.
         loss: clean cross-entropy on training pictures, nats; see `_advice`.
         classes: how many there are.
+        split: which pictures stand for validation, as protocol=source has it "test".
 
     Raises:
         ValueError: one of the shares is of nothing.
@@ -108,10 +110,10 @@ def judge(
     start = "Too few pictures to say" if verdict == "undecided" else f"The model {verdict}"
     said = [
         f"{start}: {train.value:.1%} of {train.n:,} training pictures are right against "
-        f"{validation.value:.1%} of {validation.n:,} validation pictures, "
+        f"{validation.value:.1%} of {validation.n:,} {split} pictures, "
         f"a gap of {_points(gap)} points (95% interval {_points(low)} to {_points(high)}).",
         *_doubts(verdict, train, low=low, high=high),
-        *_about_running(running, train, validation, switched_on),
+        *_about_running(running, train, validation, switched_on, split),
         _advice(verdict, switched_on, loss, classes),
     ]
     return Fitting(verdict, gap, low, high, train, validation, running, " ".join(said))
@@ -138,14 +140,18 @@ def _doubts(verdict: Verdict, train: Share, *, low: float, high: float) -> list[
 
 
 def _about_running(
-    running: float | None, train: Share, validation: Share, switched_on: Sequence[str]
+    running: float | None,
+    train: Share,
+    validation: Share,
+    switched_on: Sequence[str],
+    split: str,
 ) -> list[str]:
     """Why the running accuracy is the lower one, by what this training had switched on."""
     if running is None or running >= validation.value:
         return []
     with_them = f"with {' and '.join(switched_on)} on, " if switched_on else ""
     return [
-        f"The running training accuracy, {running:.1%}, lies below validation: it is counted "
+        f"The running training accuracy, {running:.1%}, lies below {split}: it is counted "
         f"{with_them}while the weights still change, as a mean over the epoch. Measured clean it "
         f"is {train.value:.1%}."
     ]

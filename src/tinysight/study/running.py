@@ -74,11 +74,14 @@ def carry_out(
         RecipeError, ModelError: one of them cannot be trained; none was.
         Interrupted: a signal came; what is done stays.
     """
-    place_of, device = _places(data, place, choose_device(device)), choose_device(device).type
-    for arm in arms:  # what cannot be trained is refused before anything is
-        first = arm.recipe.model_copy(update={"seed": seeds[0]})
-        if not (place_of(first) / "recipe.json").is_file():
-            training.plan(data, first, device=device)
+    kind = choose_device(device)
+    place_of, device = _places(data, place, kind), kind.type
+    with progress.counting("planning") as counter:  # what cannot be trained is refused first
+        for number, arm in enumerate(arms):
+            counter(number, len(arms))
+            first = arm.recipe.model_copy(update={"seed": seeds[0]})
+            if not (place_of(first) / "recipe.json").is_file():
+                training.plan(data, first, device=device)
     outcomes: dict[str, list[Outcome]] = {arm.name: [] for arm in arms}
     labels, k = data.validation.labels.numpy(), len(data.classes)
     total, done, reused, spent = len(arms) * len(seeds), 0, 0, 0.0
@@ -112,27 +115,27 @@ def _trained(
     recipe: Recipe, data: DataSet, path: Path, at: str, *, device: str, progress: Progress
 ) -> tuple[RunFolder, bool]:
     """Return the run of a recipe, trained and evaluated now if that was not done before."""
-    inner = progress.within(at)
-    folder = RunFolder(path)
-    there = (path / "recipe.json").is_file()
-    if there and (folder.has_json("diverged") or training.is_complete(folder)):
-        evaluated = folder.has_json("diverged") or _is_evaluated(folder)
-        if not evaluated:
-            Run(folder, data, inner).evaluate("validation", device=device)
-        return folder, not evaluated
-    try:
-        if there:
-            ready = plan_to_resume(folder, data=data, device=device, quiet=True, overrides={})
-            training.resume(ready, folder, progress=inner)
-        else:
-            training.train(training.plan(data, recipe, device=device), out=path, progress=inner)
-    except Diverged:
-        return folder, True
-    except Interrupted as error:
-        raise Interrupted(
-            f"stopped at {at}; what is done is kept: give the same command again to go on",
-            error.exit_code,
-        ) from None
+    inner, folder = progress.within(at), RunFolder(path)
+    begun = (path / "recipe.json").is_file()
+    if begun and folder.has_json("diverged"):
+        return folder, False
+    if begun and training.is_complete(folder):
+        if _is_evaluated(folder):
+            return folder, False
+    else:
+        try:
+            if begun:
+                ready = plan_to_resume(folder, data=data, device=device, quiet=True, overrides={})
+                training.resume(ready, folder, progress=inner)
+            else:
+                training.train(training.plan(data, recipe, device=device), out=path, progress=inner)
+        except Diverged:
+            return folder, True
+        except Interrupted as error:
+            raise Interrupted(
+                f"stopped at {at}; what is done is kept: give the same command again to go on",
+                error.exit_code,
+            ) from None
     Run(folder, data, inner).evaluate("validation", device=device)
     return folder, True
 

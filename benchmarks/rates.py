@@ -36,7 +36,7 @@ FACTORS = (0.1, 0.3, 1, 3, 10)
 
 def accuracy(data: DataSet, recipe: str, fields: dict[str, Any]) -> float | None:
     """Return the last epoch's validation accuracy; None where the training diverged."""
-    ready = api.plan(data, recipe, quiet=True, compilation="off", epochs=EPOCHS, **fields)
+    ready = api.plan(data, recipe, quiet=True, compilation="off", **{"epochs": EPOCHS} | fields)
     with tempfile.TemporaryDirectory() as folder:
         try:
             run = train(ready, out=Path(folder) / "run", progress=Progress(quiet=True))

@@ -237,3 +237,24 @@ def test_bars_one_after_another_leave_none_behind(monkeypatch: pytest.MonkeyPatc
             with progress.counting("reading pictures") as counter:
                 counter(6, 12)
     assert re.findall(r"\x1b\[\?25([lh])", "".join(said)) == list("lhlh")
+
+
+def test_a_part_of_a_longer_work_has_its_bar_and_no_lines_but_warnings(clock: list[float]) -> None:
+    for terminal in (True, False):
+        outer, screen = shown(terminal=terminal)
+        inner = outer.within("2 of 8: base")
+        inner.console = outer.console
+        inner.say("a plan")
+        train(inner, clock, 7.0)
+        inner.epoch(ROW, better=True)
+        said = screen.getvalue()
+        assert re.search(r"2 of 8: base  epoch \d  step ", said)
+        assert "a plan" not in said
+        assert "validation 55.00%" not in said
+        inner.console.quiet = True
+        inner.warn("a file is damaged")
+        assert "a file is damaged" in screen.getvalue()
+        assert inner.console.quiet
+        inner.console.quiet = False
+        inner.say("another plan")
+        assert "another plan" not in screen.getvalue()

@@ -65,12 +65,12 @@ class Progress:
 
     def warn(self, text: str) -> None:
         """Print a line about what is damaged or lost, also where all else is quiet."""
-        logging.getLogger("tinysight").info(text)
-        quiet, self.console.quiet = self.console.quiet, False
+        before = self.console.quiet, self._part
+        self.console.quiet, self._part = False, ""
         try:
-            self.console.print(text, markup=False)
+            self.say(text)
         finally:
-            self.console.quiet = quiet
+            self.console.quiet, self._part = before
 
     @contextmanager
     def training(

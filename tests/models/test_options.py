@@ -28,7 +28,7 @@ def test_an_unknown_model() -> None:
             {"name": "resnet9", "widht": 8},
             "unknown option of model resnet9 'widht'; did you mean 'width'? Known: scale, width",
         ),
-        ({"name": "linear", "width": 8}, "unknown option of model linear 'width'. Known: none"),
+        ({"name": "linear", "width": 8}, "unknown option of model linear 'width'. Known: shuffle"),
         ({"name": "p3", "shape": 8}, "unknown option of model p3 'shape'. Known: dropout"),
         ({"name": "resnet9", "width": 0}, "model.width must be greater than or equal to 1, got 0"),
         (
@@ -82,6 +82,7 @@ def test_depths_that_are_6n_plus_2(depth: int) -> None:
     assert resolve(Model.model_validate({"name": "resnet", "depth": depth})).options == {
         "depth": depth,
         "width": 16,
+        "shortcuts": True,
     }
 
 

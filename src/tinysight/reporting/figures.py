@@ -16,6 +16,7 @@ from tinysight.reporting.theme import (
     as_drawn,
     dress,
     head,
+    legend,
     new_figure,
     panel,
     style,
@@ -112,11 +113,7 @@ def _lines(axes: Axes, rows: Rows, columns: Sequence[str], theme: Theme) -> None
             color=colour, linewidth=width, linestyle=dashes, label=name,
             marker="" if len(rows) > SHORT else "o", markersize=5, solid_capstyle="round",
         )  # fmt: skip
-    axes.legend(
-        loc="lower left", bbox_to_anchor=(-0.01, 1.0), ncols=3, frameon=False, fontsize=10,
-        labelcolor=theme.muted, handlelength=1.3, handletextpad=0.5, columnspacing=1.2,
-        borderpad=0, borderaxespad=0.35,
-    )  # fmt: skip
+    legend(axes, theme, columns=3)
 
 
 def _mark(

@@ -22,6 +22,7 @@ from tinysight.run import RunFolder
 
 __all__ = ["fill", "write_report"]
 
+HERE = "tinysight.reporting"
 SHOWN = 24  # cards a gallery
 SIZES = 4  # of pictures, before the rest is only counted
 
@@ -71,12 +72,16 @@ def _render(run: Gathered, drawn: Mapping[str, Plot], repeat: _Repeat) -> str:
     )
 
 
-def fill(template: str, **values: Any) -> str:
-    """Return a page; escaping is on, so that names can hold anything."""
-    from jinja2 import Environment, PackageLoader
+def fill(template: str, *, package: str = HERE, **values: Any) -> str:
+    """Return a page; escaping is on, so that names can hold anything.
+
+    Args:
+        package: where the template lies; what it includes may lie here.
+    """
+    from jinja2 import ChoiceLoader, Environment, PackageLoader
 
     environment = Environment(
-        loader=PackageLoader("tinysight.reporting", "."),
+        loader=ChoiceLoader([PackageLoader(name, ".") for name in (package, HERE)]),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,

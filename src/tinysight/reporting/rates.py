@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tinysight.reporting.theme import LIGHT, Theme, dress, head, new_figure, panel, style
+from tinysight.reporting.theme import LIGHT, Theme, dress, head, legend, new_figure, panel, style
 from tinysight.training.suggesting import RateTest
 
 if TYPE_CHECKING:
@@ -45,11 +45,7 @@ def rate_curve(found: RateTest, *, name: str = "", theme: Theme = LIGHT) -> Figu
         _marks(axes, found, theme)
         axes.set_xlabel("Learning rate", color=theme.muted, fontsize=10)
         axes.set_ylabel("Loss, nats", color=theme.muted, fontsize=10)
-        axes.legend(
-            loc="lower left", bbox_to_anchor=(-0.01, 1.0), ncols=6, frameon=False, fontsize=10,
-            labelcolor=theme.muted, handlelength=1.3, handletextpad=0.5, columnspacing=1.2,
-            borderpad=0, borderaxespad=0.35,
-        )  # fmt: skip
+        legend(axes, theme, columns=6)
     return figure
 
 

@@ -33,6 +33,7 @@ __all__ = [
     "drawable",
     "dress",
     "head",
+    "legend",
     "new_figure",
     "panel",
     "save",
@@ -183,6 +184,19 @@ def dress(axes: Axes, theme: Theme, *, grid: str = "y", title: str = "") -> None
         axes.yaxis.grid(True, color=theme.rule, linewidth=0.8)
     if title:
         axes.set_title(title, loc="left", fontsize=12, fontweight="bold", color=theme.ink, pad=26)
+
+
+def legend(axes: Axes, theme: Theme, *, columns: int, raised: float = 0.0) -> None:
+    """Name the lines above axes, in so many columns.
+
+    Args:
+        raised: how far above, as a share of the axes' height.
+    """
+    axes.legend(
+        loc="lower left", bbox_to_anchor=(-0.01, 1.0 + raised), ncols=columns, frameon=False,
+        fontsize=10, labelcolor=theme.muted, handlelength=1.3, handletextpad=0.5,
+        columnspacing=1.2, borderpad=0, borderaxespad=0.35,
+    )  # fmt: skip
 
 
 def head(figure: Figure, title: str, remark: str, theme: Theme) -> None:

@@ -8,6 +8,7 @@ stability.py      learning rate against batch size
 depth.py          capacity, regularisation, residual connections
 augmentation.py   each transform alone, and together
 arms.py           what the arms of several studies have in common
+columns.py        and what their tables have
 
 running.py        the trainings, each a run folder; those that are done are used again
 outcome.py        what came of them

@@ -6,19 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from tinysight.recipe import Augment, Facts, Model, Optim, Recipe, Schedule
 from tinysight.recipes.adapting import batch_size
-from tinysight.study.design import Column
 
 if TYPE_CHECKING:
     from tinysight.data.dataset import DataSet
 
-__all__ = ["DIVERGED", "LEARNED_NOTHING", "facts_of", "fixed", "small_network"]
-
-LEARNED_NOTHING = Column(
-    "Learned nothing", lambda results, arm: f"{results.idle(arm)} of {len(results.outcomes[arm])}"
-)
-DIVERGED = Column(
-    "Diverged", lambda results, arm: f"{results.diverged(arm)} of {len(results.outcomes[arm])}"
-)
+__all__ = ["facts_of", "fixed", "small_network"]
 
 
 def facts_of(data: DataSet) -> Facts:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from tinysight.recipe import Augment
 from tinysight.study import drawing
 from tinysight.study.arms import small_network
-from tinysight.study.design import Arm, Column, Drawing, Finding, Scale, Study
+from tinysight.study.columns import CLEAN, GAP, VALIDATION
+from tinysight.study.design import Arm, Drawing, Finding, Scale, Study
 from tinysight.study.estimate import answer
 from tinysight.study.outcome import Results
 from tinysight.study.saying import percent, points
@@ -107,11 +108,7 @@ STUDY = Study(
     "hold together (Bonferroni).",
     data={"small": ("digits", {"size": 16, "validation_share": 0.9}), "full": ("cifar10", {})},
     arms=_arms,
-    columns=(
-        Column("Training, clean", lambda results, arm: results.clean(arm)),
-        Column("Validation", lambda results, arm: results.accuracy(arm)),
-        Column("Gap, clean", lambda results, arm: results.gap(arm), points),
-    ),
+    columns=(CLEAN, VALIDATION, GAP),
     findings=_findings,
     sides=lambda _: (ALL, NONE),
     drawings=_drawings,

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from tinysight.recipe import Augment
 from tinysight.study import drawing
 from tinysight.study.arms import small_network
-from tinysight.study.design import Arm, Column, Drawing, Finding, Scale, Study
+from tinysight.study.columns import CLEAN, GAP, VALIDATION
+from tinysight.study.design import Arm, Drawing, Finding, Scale, Study
 from tinysight.study.estimate import answer, negative, opposite
 from tinysight.study.outcome import Results
 from tinysight.study.saying import percent, points
@@ -139,11 +140,7 @@ STUDY = Study(
     "without.",
     data={"small": ("digits", {"size": 16, "validation_share": 0.5}), "full": ("cifar10", {})},
     arms=_arms,
-    columns=(
-        Column("Training, clean", lambda results, arm: results.clean(arm)),
-        Column("Validation", lambda results, arm: results.accuracy(arm)),
-        Column("Gap, clean", lambda results, arm: results.gap(arm), points),
-    ),
+    columns=(CLEAN, VALIDATION, GAP),
     findings=_findings,
     sides=lambda results: (
         _ends(results, shortcuts=True, regularised=True)[1],

@@ -8,12 +8,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tinysight.reporting.theme import LIGHT, Theme, dress, head, new_figure, panel, style, widest
+from tinysight.reporting.theme import (
+    LIGHT,
+    Theme,
+    dress,
+    head,
+    legend,
+    new_figure,
+    panel,
+    style,
+    widest,
+)
 from tinysight.study.estimate import Estimate
 from tinysight.study.saying import percent
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 __all__ = ["curves", "dots", "heat", "lines", "told"]
@@ -65,7 +74,7 @@ def dots(
         axes.set_yticks(range(len(rows)), list(rows), va="center_baseline")
         axes.tick_params(axis="y", labelcolor=theme.ink, labelsize=11)
         axes.set_ylim(len(rows) - 0.5, -0.5)
-        _legend(axes, theme, len(series))
+        legend(axes, theme, columns=len(series))
     return figure
 
 
@@ -107,7 +116,7 @@ def lines(
         axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{100 * y:.3g}%"))
         axes.set_xlabel(across, color=theme.muted, fontsize=10)
-        _legend(axes, theme, 2 if len(series) > 3 else len(series))
+        legend(axes, theme, columns=2 if len(series) > 3 else len(series))
     return figure
 
 
@@ -186,7 +195,7 @@ def curves(
             axes.yaxis.set_major_locator(MaxNLocator(nbins=5))
             axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{100 * y:.3g}%"))
             if place == 0:
-                _legend(axes, theme, len(named), above=20)
+                legend(axes, theme, columns=len(named), raised=0.12)
     return figure
 
 
@@ -224,14 +233,3 @@ def _ends(found: Sequence[Estimate]) -> tuple[list[float], list[float]]:
     low = [e.low if math.isfinite(e.low) else e.value for e in found]
     high = [e.high if math.isfinite(e.high) else e.value for e in found]
     return low, high
-
-
-def _legend(axes: Axes, theme: Theme, columns: int, *, above: float = 4) -> None:
-    from matplotlib.transforms import ScaledTranslation
-
-    up = ScaledTranslation(0, above / 72, axes.figure.dpi_scale_trans)  # pyright: ignore[reportAttributeAccessIssue]
-    axes.legend(
-        loc="lower left", bbox_to_anchor=(0, 1.0), bbox_transform=axes.transAxes + up,
-        ncols=columns, frameon=False, fontsize=10, labelcolor=theme.muted, handlelength=1.6,
-        handletextpad=0.5, columnspacing=1.2, borderpad=0, borderaxespad=0,
-    )  # fmt: skip

@@ -13,6 +13,7 @@ from tinysight.recipe import Model, Optim, Recipe, Schedule
 from tinysight.recipes.adapting import batch_size
 from tinysight.study import drawing
 from tinysight.study.arms import facts_of, fixed
+from tinysight.study.columns import CLEAN, VALIDATION
 from tinysight.study.design import Arm, Column, Drawing, Finding, Scale, Study
 from tinysight.study.estimate import answer, interaction, opposite
 from tinysight.study.outcome import Results
@@ -173,8 +174,8 @@ STUDY = Study(
     arms=_arms,
     columns=(
         Column("Parameters", lambda results, arm: f"{results.outcomes[arm][0].parameters:,}"),
-        Column("Training, clean", lambda results, arm: results.clean(arm)),
-        Column("Validation", lambda results, arm: results.accuracy(arm)),
+        CLEAN,
+        VALIDATION,
     ),
     findings=_findings,
     sides=lambda results: (

@@ -7,7 +7,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from tinysight.study import drawing
-from tinysight.study.arms import DIVERGED, LEARNED_NOTHING, small_network
+from tinysight.study.arms import small_network
+from tinysight.study.columns import DIVERGED, LEARNED_NOTHING, VALIDATION
 from tinysight.study.design import Arm, Column, Drawing, Finding, Scale, Study
 from tinysight.study.estimate import Estimate, answer, mean
 from tinysight.study.outcome import Results
@@ -126,7 +127,7 @@ STUDY = Study(
     arms=_arms,
     columns=(
         Column("Validation after one epoch", lambda results, arm: results.first(arm)),
-        Column("Validation", lambda results, arm: results.accuracy(arm)),
+        VALIDATION,
         LEARNED_NOTHING,
         DIVERGED,
     ),

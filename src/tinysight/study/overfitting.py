@@ -12,6 +12,7 @@ from tinysight.evaluation.fitting import OVERFIT_GAP, UNDERFIT_TRAIN
 from tinysight.recipes import RECIPES
 from tinysight.study import drawing
 from tinysight.study.arms import facts_of, fixed
+from tinysight.study.columns import CLEAN, GAP, VALIDATION
 from tinysight.study.design import Arm, Column, Drawing, Finding, Scale, Study
 from tinysight.study.estimate import answer, mean, negative, share_variance
 from tinysight.study.outcome import Results
@@ -168,9 +169,9 @@ STUDY = Study(
     arms=_arms,
     columns=(
         Column("Training, running", lambda results, arm: results.running(arm)),
-        Column("Training, clean", lambda results, arm: results.clean(arm)),
-        Column("Validation", lambda results, arm: results.accuracy(arm)),
-        Column("Gap, clean", lambda results, arm: results.gap(arm), points),
+        CLEAN,
+        VALIDATION,
+        GAP,
         Column("Verdict", _verdict),
     ),
     findings=_findings,

@@ -153,6 +153,7 @@ class Report:
         write_atomic(self.path / "study.json", said)
         page = fill(
             "study.html.j2",
+            package="tinysight.study",
             report=self,
             study=self.study,
             plots=shown,

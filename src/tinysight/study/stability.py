@@ -11,8 +11,9 @@ import numpy as np
 
 from tinysight.errors import UsageError
 from tinysight.study import drawing
-from tinysight.study.arms import DIVERGED, LEARNED_NOTHING, small_network
-from tinysight.study.design import Arm, Column, Drawing, Finding, Scale, Study
+from tinysight.study.arms import small_network
+from tinysight.study.columns import DIVERGED, LEARNED_NOTHING, VALIDATION
+from tinysight.study.design import Arm, Drawing, Finding, Scale, Study
 from tinysight.study.estimate import Estimate, answer, mean, opposite
 from tinysight.study.outcome import Results
 from tinysight.study.saying import number, percent, points
@@ -167,11 +168,7 @@ STUDY = Study(
     "epochs from each pair of a learning rate and a batch size.",
     data={"small": ("digits", {"size": 16, "validation_share": 0.5}), "full": ("cifar10", {})},
     arms=_arms,
-    columns=(
-        Column("Validation", lambda results, arm: results.accuracy(arm)),
-        LEARNED_NOTHING,
-        DIVERGED,
-    ),
+    columns=(VALIDATION, LEARNED_NOTHING, DIVERGED),
     findings=_findings,
     sides=_sides,
     drawings=_drawings,

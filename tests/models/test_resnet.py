@@ -64,16 +64,16 @@ def test_resnet9_layer_by_layer() -> None:
 
 
 def test_p2_by_hand() -> None:
-    """Stem; three blocks that widen, with 1x1 shortcuts, after poolings; two dense layers."""
-    stem = 3 * 64 * 9 + 2 * 64
+    """Stem; three blocks that widen, with 1x1 shortcuts, after poolings; one dense layer."""
+    stem = 3 * 48 * 9 + 2 * 48
     blocks = sum(
         9 * a * b + 2 * b + 9 * b * b + 2 * b + a * b + 2 * b
-        for a, b in ((64, 128), (128, 256), (256, 512))
+        for a, b in ((48, 96), (96, 192), (192, 384))
     )
-    dense = 4 * 4 * 512 * 256 + 256 + 256 * 10 + 10
+    dense = 4 * 4 * 384 * 10 + 10
     found = describe(make("p2"), (32, 32, 3))
     assert found.parameters == stem + blocks + dense
-    assert make("p2").note.endswith("3 poolings, to 4x4; flattens 8,192 values")
+    assert make("p2").note.endswith("3 poolings, to 4x4; flattens 6,144 values")
     assert describe(make("p2", depth=2), (32, 32, 3)).parameters > found.parameters
 
 

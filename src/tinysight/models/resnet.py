@@ -103,14 +103,14 @@ def p2(
     classes: int,
     *,
     depth: Blocks = 1,
-    width: ProjectedWidth = 64,
-    dropout: Dropout = 0.3,
+    width: ProjectedWidth = 48,
+    dropout: Dropout = 0.5,
 ) -> tuple[nn.Module, str]:
     """Return our network for source project P2, which names its parts and leaves their sizes open.
 
     A 3x3 convolution of `width` channels; three stages, each a 2x2 maximum and `depth` basic blocks
-    of twice the channels before, with shortcuts of option B; dropout, a dense layer of four times
-    `width` with ReLU, dropout, and the last one. Weights start as in `resnet18`.
+    of twice the channels before, with shortcuts of option B; dropout and one dense layer. Weights
+    start as in `resnet18`.
     """
     steps, kept = halvings(shape, 3)
     h, w = _ceil_halved(shape[:2], steps)
@@ -126,14 +126,10 @@ def p2(
             stage[f"block{block}"] = basic_block(inside, outside, shortcut="project")
             inside = outside
         parts[f"stage{number}"] = named(**stage)
-    features, hidden = h * w * inside, 4 * width
-    dense: dict[str, nn.Module] = {"dense": nn.Linear(features, hidden), "relu": nn.ReLU()}
+    features = h * w * inside
     if dropout:
         parts["dropout"] = nn.Dropout(dropout)
-        dense["dropout"] = nn.Dropout(dropout)
-    net = named(
-        **parts, flatten=nn.Flatten(), hidden=named(**dense), head=nn.Linear(hidden, classes)
-    )
+    net = named(**parts, flatten=nn.Flatten(), head=nn.Linear(features, classes))
     _start(net)
     counted = f"{_counted(kept, 3)} poolings, to {h}x{w}"
     return net, f"{_said(shape, steps)}; {counted}; flattens {features:,} values"

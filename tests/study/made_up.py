@@ -14,6 +14,7 @@ from tinysight.study.outcome import Outcome, Results
 
 N = 600  # validation pictures
 CLEAN = 2_000  # training pictures of a clean accuracy
+LEARNED = 20_000  # training pictures
 MACHINE = {"processor": "of paper", "command": "none"}
 
 
@@ -55,6 +56,7 @@ def results(
     return Results(
         tuple(f"class{i}" for i in range(classes)),
         np.arange(n) % classes,
+        LEARNED,
         {name: place for name, (place, _) in arms.items()},
         {name: found for name, (_, found) in arms.items()},
     )

@@ -1,5 +1,7 @@
 """Classes and groups won and lost."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from tests.study.made_up import N, outcome, results
@@ -51,7 +53,7 @@ def test_the_intervals_of_all_classes_hold_together() -> None:
 
 def test_a_class_without_pictures_is_left_out() -> None:
     made = compared([0.9, 0.5, 0.4], [0.5, 0.5, 0.8])
-    more = Results((*made.classes, "none"), made.labels, made.arms, made.outcomes)
+    more = replace(made, classes=(*made.classes, "none"))
     assert [p.name for p in by_class(more, ("first", "second"))] == ["class0", "class1", "class2"]
     assert by_class(more, ("first", "second"))[0].difference.level == pytest.approx(1 - 0.05 / 3)
 
@@ -60,7 +62,7 @@ def test_groups_are_known_by_the_names_of_the_classes() -> None:
     shares = [0.9, 0.9, 0.4, 0.4, 0.4, 0.4, 0.4, 0.4, 0.9, 0.9]
     made = compared(shares, [0.6] * 10)
     assert by_group(made, ("first", "second")) == []
-    named = Results(CANONICAL["cifar10"].classes, made.labels, made.arms, made.outcomes)
+    named = replace(made, classes=CANONICAL["cifar10"].classes)
     found = by_group(named, ("first", "second"))
     assert [(p.name, p.standing, p.n) for p in found] == [
         ("transport", "won", 240),

@@ -2,18 +2,22 @@
 
 import json
 import re
+import shutil
 import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 from tests.training.runs import stopping_in
 
 import tinysight
 from tinysight.data.dataset import DataSet
 from tinysight.errors import Interrupted, RecipeError, ResourceError, UnknownName, UsageError
-from tinysight.study import run_study
+from tinysight.machine import choose_precision
+from tinysight.study import run_study, running
 from tinysight.study.report import Report
 
 TINY: dict[str, Any] = {"epochs": 1, "seeds": 2, "quiet": True, "model.width": 4}
@@ -123,8 +127,9 @@ def test_one_that_was_stopped_before_its_evaluation_is_evaluated(
 
     monkeypatch.setattr(Run, "evaluate", failing)
     place = done.path / "other"
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(Interrupted, match="stopped at 1 of 8: base, seed 0; what is") as stopped:
         run_study("overfitting", toy, out=place, **TINY)
+    assert stopped.value.exit_code == 128 + signal.SIGINT
     (folder,) = (place / "runs").iterdir()
     assert not (folder / "evaluation").exists()
     rows = (folder / "metrics.csv").read_bytes()
@@ -153,7 +158,9 @@ def test_trainings_that_diverge_are_a_result(toy: DataSet) -> None:
 def test_one_seed_has_the_interval_of_the_pictures(toy: DataSet) -> None:
     found = run_study("overfitting", toy, **{**TINY, "seeds": 1})
     assert "(one seed, no interval)" in found.page.read_text(encoding="utf-8")
-    assert "pictures alone, since there is one seed" in found.page.read_text(encoding="utf-8")
+    assert "pictures to measure on alone, since there is one seed" in found.page.read_text(
+        encoding="utf-8"
+    )
     json.dumps(found.to_dict(), allow_nan=False)
 
 
@@ -210,11 +217,49 @@ def test_a_folder_of_something_else_is_not_written_to(
         run_study("overfitting", toy, out=here / "other", **words)
 
 
-def test_trainings_of_another_number_format_are_others(done: Report, toy: DataSet) -> None:
-    found = run_study("overfitting", toy, out=done.path, **{**TINY, "precision": "fp32"})
-    again = run_study("overfitting", toy, out=done.path, **TINY)
-    assert again.reused == 8
-    assert found.reused in (0, 8)  # as auto is fp32 where the machine has no bf16
+@pytest.mark.parametrize("what", ["number format", "torch"])
+def test_trainings_in_other_numbers_are_others(
+    what: str, done: Report, toy: DataSet, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(done.path, here / "copy")
+    if what == "torch":
+        monkeypatch.setattr(torch, "__version__", "3.0")
+    else:
+        chosen = choose_precision("auto", torch.device("cpu"))
+        other = replace(chosen, name="bf16" if chosen.name == "fp32" else "fp32")
+        monkeypatch.setattr(running, "choose_precision", lambda *_: other)
+    found = run_study("overfitting", toy, out=here / "copy", **TINY)
+    assert found.reused == 0
+    monkeypatch.undo()
+    assert run_study("overfitting", toy, out=here / "copy", **TINY).reused == 8
+
+
+def test_a_schedule_that_goes_by_validation_is_refused(toy: DataSet) -> None:
+    fields: dict[str, Any] = {"schedule.name": "plateau"}
+    text = "schedule.name=plateau goes by the validation loss, and validation is what the study"
+    with pytest.raises(RecipeError, match=text):
+        run_study("depth", toy, quiet=True, **fields)
+
+
+def test_its_command_has_how_the_data_is_read(here: Path) -> None:
+    np.savez(
+        here / "mine.npz",
+        x_train=np.random.default_rng(0).random((60, 3, 8, 8)),
+        y_train=np.arange(60) % 3,
+        x_test=np.random.default_rng(1).random((30, 3, 8, 8)),
+        y_test=np.arange(30) % 3,
+    )
+    found = run_study(
+        "overfitting",
+        "mine.npz",
+        value_range=(0, 1),
+        layout="nchw",
+        classes=["a", "b", "c d"],
+        skip_bad=True,
+        **{**TINY, "seeds": 1},
+    )
+    assert found.command is not None
+    assert "--value-range 0,1 --layout nchw --classes 'a,b,c d' --skip-bad" in found.command
 
 
 @pytest.mark.parametrize(

@@ -141,6 +141,20 @@ def test_guessing_is_by_the_classes_as_the_loss_weighs_them() -> None:
     assert _guess(skewed, torch.tensor([1.0, 9.0]), 0.0) == pytest.approx(math.log(2))
     assert _guess(skewed, None, 1.0) == pytest.approx(math.log(2))
     assert _guess([5, 0], None, 0.0) == 0
+    weights = torch.tensor([0.5, 5.0])
+    targets = torch.tensor([0] * 90 + [1] * 10)
+    least = min(
+        float(
+            torch.nn.functional.cross_entropy(
+                torch.tensor([math.log(p), math.log(1 - p)]).expand(100, 2),
+                targets,
+                weights,
+                label_smoothing=0.1,
+            )
+        )
+        for p in torch.linspace(0.001, 0.999, 999).tolist()
+    )
+    assert _guess(skewed, weights, 0.1) == pytest.approx(least, abs=1e-4)
 
 
 def test_it_ends_where_the_loss_is_past_help(toy: DataSet, small: Recipe) -> None:

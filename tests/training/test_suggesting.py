@@ -113,7 +113,12 @@ def test_it_says_itself_in_a_sentence() -> None:
     assert str(found(diverged=None)).endswith("it did not diverge up to 0.1")
     assert str(found(high=0.1, diverged=None)).endswith("up to 0.1; try a higher bound")
     assert "and is least at 0.03" in str(found(high=0.03))
-    assert str(found(suggested=None, low=None, high=None, fields={})) == (
+    none = {"suggested": None, "low": None, "high": None, "fields": {}}
+    assert str(found(**none, smoothed=(0.5, 0.9, 2.0))) == (
+        "no rate for muon is suggested: in 3 steps from 0.001 on the loss only rose, from 0.50, "
+        "and it diverged at 4.2; try a lower low"
+    )
+    assert str(found(**none, smoothed=(2.3, 2.3, 2.2))) == (
         "no rate for muon is suggested: in 3 steps from 0.001 on the loss never came clearly below "
         "that of guessing, 2.30, and it diverged at 4.2; try more steps"
     )

@@ -2,7 +2,8 @@
 
 The file is run when the network is built. Its SHA-256 sum stands in the recipe beside its name, so
 that a run is never taken up with another network than it was trained with; and a sum that the user
-has not named on this machine is not run at all, see `trust`.
+has not named on this machine is not run at all, see `trust`. Modules beside the file that it
+imports are neither summed nor kept in the run: what is to be lasting belongs into the one file.
 """
 
 from __future__ import annotations

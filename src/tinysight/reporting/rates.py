@@ -25,7 +25,7 @@ def rate_curve(found: RateTest, *, name: str = "", theme: Theme = LIGHT) -> Figu
         theme: the colours.
     """
     remark = (
-        "No rate is suggested: the loss never came clearly below that of guessing"
+        f"No rate is suggested: {found.refusal}"
         if found.suggested is None
         else f"Suggested: {found.suggested:.2g}; the recipe has {found.recipe_rate:.3g}"
     )

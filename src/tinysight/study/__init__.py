@@ -129,7 +129,7 @@ def run_study(
         results,
         reused,
         time.perf_counter() - began,
-        _command(name, data, seeds, size, out, device, overrides),
+        _command(name, data, seeds, size, out, device, overrides, reading),
         place,
     )
     report.write()
@@ -203,6 +203,7 @@ def _command(
     out: str | Path | None,
     device: str,
     overrides: Mapping[str, Any],
+    reading: Mapping[str, Any],
 ) -> str | None:
     """The command line that carries the study out; None where the data is in memory."""
     if data is not None and not isinstance(data, str | Path):
@@ -210,5 +211,11 @@ def _command(
     words = ["tinysight", "study", name, *([] if data is None else [str(data)])]
     words += [f"{field}={formats.plain(value)}" for field, value in overrides.items()]
     words += ["--seeds", str(seeds), "--scale", scale]
+    for option, value in reading.items():
+        if isinstance(value, bool):
+            words += [f"--{option.replace('_', '-')}"] * value
+        else:
+            said = value if isinstance(value, str) else ",".join(map(formats.plain, value))
+            words += [f"--{option.replace('_', '-')}", said]
     words += [] if out is None else ["--out", str(out)]
     return shlex.join([*words, *([] if device == "auto" else ["--device", device])])

@@ -11,7 +11,7 @@ from tinysight.study import drawing
 from tinysight.study.arms import small_network
 from tinysight.study.columns import CLEAN, GAP, VALIDATION
 from tinysight.study.design import Arm, Drawing, Finding, Scale, Study
-from tinysight.study.estimate import answer
+from tinysight.study.estimate import Estimate
 from tinysight.study.outcome import Results
 from tinysight.study.saying import percent, points
 
@@ -54,36 +54,38 @@ def _arms(data: DataSet, scale: Scale) -> Sequence[Arm]:
     ]
 
 
-def _findings(results: Results) -> Sequence[Finding]:
+def _gains(results: Results) -> dict[str, Estimate]:
+    """What each arm adds to none, the most first; the intervals of those alone hold together."""
     single = [arm for arm in results.arms if arm not in (NONE, ALL)]
-    found = []
-    for arm in sorted(single, key=lambda arm: -results.accuracy(arm).value):
-        won = results.advantage(arm, NONE, family=len(single))
-        found.append(Finding(f"Alone, {arm} helps.", answer(won), f"{points(won)}."))
-    best = results.best([arm for arm in single if not results.arms[arm]["instead"]])
-    won, more = results.advantage(ALL, NONE), results.advantage(ALL, best)
+    found = {arm: results.advantage(arm, NONE, family=len(single)) for arm in single}
+    found[ALL] = results.advantage(ALL, NONE)
+    return dict(sorted(found.items(), key=lambda item: -item[1].value))
+
+
+def _findings(results: Results) -> Sequence[Finding]:
+    gains = _gains(results)
+    won = gains.pop(ALL)
+    parts = [arm for arm in gains if not results.arms[arm]["instead"]]
+    best = results.best(parts)
+    more = results.advantage(ALL, best, family=len(parts))  # picked of so many
     return [
         Finding(
             "Together they help.",
-            answer(won),
+            won,
             f"{points(won)}: {percent(results.accuracy(ALL))} against "
             f"{percent(results.accuracy(NONE))}.",
         ),
         Finding(
             f"Together they are better than the best of them alone, {best}.",
-            answer(more),
+            more,
             f"{points(more)}.",
         ),
-        *found,
+        *(Finding(f"Alone, {arm} helps.", gain, f"{points(gain)}.") for arm, gain in gains.items()),
     ]
 
 
 def _drawings(results: Results) -> Iterator[Drawing]:
-    arms = [arm for arm in results.arms if arm != NONE]
-    rows = {
-        arm: [results.advantage(arm, NONE, family=len(arms))]
-        for arm in sorted(arms, key=lambda arm: -results.accuracy(arm).value)
-    }
+    rows = {arm: [gain] for arm, gain in _gains(results).items()}
     yield Drawing(
         "gains",
         "What each transform, and all together, adds to validation accuracy: "
@@ -93,7 +95,7 @@ def _drawings(results: Results) -> Iterator[Drawing]:
             rows,
             ("Against no augmentation",),
             title="What each transform adds to validation accuracy",
-            remark="Line: interval; all of them together hold at 95%",
+            remark="Line: 95% interval; those of what each gives alone hold together",
             points=True,
         ),
     )

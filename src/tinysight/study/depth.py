@@ -11,7 +11,7 @@ from tinysight.study import drawing
 from tinysight.study.arms import small_network
 from tinysight.study.columns import CLEAN, GAP, VALIDATION
 from tinysight.study.design import Arm, Drawing, Finding, Scale, Study
-from tinysight.study.estimate import answer, negative, opposite
+from tinysight.study.estimate import negative
 from tinysight.study.outcome import Results
 from tinysight.study.saying import percent, points
 
@@ -68,34 +68,38 @@ def _findings(results: Results) -> Sequence[Finding]:
     connected = results.advantage(held_deep, plain_deep)
     return [
         Finding(
-            "Depth adds capacity: the deeper network knows more of its training pictures.",
-            answer(capacity),
+            "In the same number of epochs the deeper network learns more of its training pictures.",
+            capacity,
             f"Residual, without regularisation: {points(capacity)} of clean training accuracy from "
             f"{results.arms[shallow]['depth']} to {depth} layers.",
+            moot=results.moot(shallow, deep),
         ),
         Finding(
             "Without regularisation the deeper network has the wider gap.",
-            answer(widened),
+            widened,
             f"{points(widened)}, to {points(results.gap(deep))}.",
+            moot=results.moot(shallow, deep),
         ),
         Finding(
             "Regularisation (augmentation and weight decay) narrows it.",
-            answer(narrowed),
+            narrowed,
             f"The gap changes by {points(negative(narrowed))} at {depth} layers.",
+            moot=results.moot(held_deep, deep),
         ),
         Finding(
             "With residual connections and regularisation depth pays on new pictures.",
-            answer(pays),
+            pays,
             f"{points(pays)}, to {percent(results.accuracy(held_deep))}.",
         ),
         Finding(
             "Without residual connections depth does not pay.",
-            opposite(answer(bare)),
+            bare,
             f"{points(bare)}, to {percent(results.accuracy(plain_deep))}.",
+            is_less=True,
         ),
         Finding(
             f"At {depth} layers residual connections are better than none.",
-            answer(connected),
+            connected,
             f"{points(connected)}.",
         ),
     ]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from tinysight.recipe import Recipe
-from tinysight.study.estimate import Answer, Estimate
+from tinysight.study.estimate import Answer, Estimate, answer, opposite
 from tinysight.study.outcome import Results
 from tinysight.study.saying import percent
 
@@ -42,12 +42,28 @@ class Finding:
     """A claim, and what the numbers say to it.
 
     Attributes:
+        claim: that the estimate is more than the limit, in words.
+        estimate: what it is about.
         numbers: the sentence that holds them.
+        than: the limit.
+        is_less: the claim is that it is less than that.
+        moot: why the estimate says nothing to the claim; "" where it does.
     """
 
     claim: str
-    answer: Answer
+    estimate: Estimate
     numbers: str
+    than: float = 0.0
+    is_less: bool = False
+    moot: str = ""
+
+    @property
+    def answer(self) -> Answer:
+        """Yes or no where the whole interval says so."""
+        if self.moot:
+            return "undecided"
+        found = answer(self.estimate, than=self.than)
+        return opposite(found) if self.is_less else found
 
 
 @dataclass(frozen=True)
@@ -89,7 +105,8 @@ class Study:
         columns: of the table, a row an arm.
         findings: the claims with their answers.
         sides: the two arms whose classes are compared, the one that should be better first.
-        picks: what is picked by the validation pictures on which it is then compared; "" is none.
+        picks: what is picked by the validation pictures on which it is then compared, at an
+            interval that allows for it; "" is none.
         drawings: its figures.
     """
 

@@ -1,8 +1,9 @@
 """Means over seeds and pictures, with intervals that know of both.
 
 A study trains each network with several seeds and asks all of them about the same pictures. Other
-seeds and other pictures would have given other numbers: both variances are added, which by Owen,
-"The pigeonhole bootstrap", Annals of Applied Statistics 1 (2007), is on the safe side.
+seeds and other pictures to measure on would have given other numbers: both variances are added,
+which by Owen, "The pigeonhole bootstrap", Annals of Applied Statistics 1 (2007), is on the safe
+side. Other pictures to learn from are in no interval: all trainings have the same ones.
 """
 
 from __future__ import annotations
@@ -58,19 +59,22 @@ def mean(
     sampling: float = 0.0,
     n: int = 0,
     bounds: tuple[float, float] = (-math.inf, math.inf),
+    family: int = 1,
 ) -> Estimate:
     """Return the mean of one value a seed.
 
     The interval is Student's, with Satterthwaite's degrees of freedom where there are two
-    variances. Of one seed nothing is known of other seeds: the interval is of the rest alone,
-    and without that there is none: it is infinite.
+    variances. Of one seed nothing is known of other seeds: the interval is of the pictures alone,
+    and without those there is none: it is infinite.
 
     Args:
         sampling: variance of the mean by what is no seed's: the choice of pictures.
         n: how many pictures that variance was estimated from; 0: it is known.
         bounds: what no value can lie outside of.
+        family: how many such intervals are to hold together (Bonferroni).
     """
-    found = _interval(float(np.mean(values)), list(values), sampling, n, LEVEL)
+    level = _level(family)
+    found = _interval(float(np.mean(values)), list(values), sampling, n, level)
     if math.isinf(found.high):
         return found
     return replace(found, low=max(bounds[0], found.low), high=min(bounds[1], found.high))
@@ -85,7 +89,7 @@ def accuracy(hits: Hits) -> Estimate:
     return _two_ways(hits, (1.0, 1.0, 0.0, 0.0), (0.0, 1.0), LEVEL)
 
 
-def advantage(first: Hits, second: Hits, *, family: int = 1) -> Estimate:
+def advantage(first: Hits, second: Hits, *, family: int = 1, weight: float = 1.0) -> Estimate:
     """Return how much more `first` has right than `second`, paired by seed and picture.
 
     One picture won and one lost are added for the variance of the pictures, as Bonett and Price,
@@ -93,8 +97,9 @@ def advantage(first: Hits, second: Hits, *, family: int = 1) -> Estimate:
 
     Args:
         family: how many such intervals are to hold together (Bonferroni).
+        weight: of `second`: with 0.5 the accuracy of `first` minus half of that of `second`.
     """
-    return _two_ways(first - second, (1.0, -1.0), (-1.0, 1.0), 1 - (1 - LEVEL) / family)
+    return _two_ways(first - weight * second, (1.0, -1.0), (-weight, 1.0), _level(family))
 
 
 def advantages(first: Hits, second: Hits, parts: Sequence[NDArray[np.bool_]]) -> list[Estimate]:
@@ -106,7 +111,7 @@ def advantages(first: Hits, second: Hits, parts: Sequence[NDArray[np.bool_]]) ->
     Args:
         parts: of each which pictures are in it.
     """
-    level = 1 - (1 - LEVEL) / len(parts)
+    level = _level(len(parts))
     by_seed = [(first - second)[:, at].mean(axis=1) for at in parts if at.any()]
     between = [float(np.var(values, ddof=1)) for values in by_seed] if len(first) > 1 else []
     squares = sum(v**2 for v in between)
@@ -119,10 +124,16 @@ def advantages(first: Hits, second: Hits, parts: Sequence[NDArray[np.bool_]]) ->
     ]
 
 
-def interaction(first: tuple[Hits, Hits], second: tuple[Hits, Hits]) -> Estimate:
-    """Return the advantage within the first pair minus that within the second, paired likewise."""
-    values = (first[0] - first[1]) - (second[0] - second[1])
-    return _two_ways(values, (1.0, -1.0), (-2.0, 2.0), LEVEL)
+def interaction(
+    first: tuple[Hits, Hits], second: tuple[Hits, Hits], *, weight: float = 1.0
+) -> Estimate:
+    """Return the advantage within the first pair minus that within the second, paired likewise.
+
+    Args:
+        weight: of the second: with 0.2 what the first has over a fifth of the second.
+    """
+    values = (first[0] - first[1]) - weight * (second[0] - second[1])
+    return _two_ways(values, (1.0, -1.0), (-1 - weight, 1 + weight), LEVEL)
 
 
 def answer(estimate: Estimate, *, than: float = 0.0) -> Answer:
@@ -162,6 +173,11 @@ class _Pooled:
     freedom: float
 
 
+def _level(family: int) -> float:
+    """At which each of so many intervals has to be for all of them to hold at LEVEL."""
+    return 1 - (1 - LEVEL) / family
+
+
 def _two_ways(
     values: Hits,
     added: Sequence[float],
@@ -197,7 +213,7 @@ def _interval(
         variance, free = max(variance, pooled.variance), pooled.freedom
     between = variance / seeds
     whole = between + sampling
-    if seeds == 1 and not sampling:
+    if seeds == 1 and not n:
         return Estimate(centre, -math.inf, math.inf, seeds, n, level)
     parts = between**2 / free + (sampling**2 / max(1, n - 1) if n else 0.0)
     freedom = whole**2 / parts if parts else math.inf

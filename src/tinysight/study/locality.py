@@ -15,7 +15,7 @@ from tinysight.study import drawing
 from tinysight.study.arms import facts_of, fixed
 from tinysight.study.columns import CLEAN, VALIDATION
 from tinysight.study.design import Arm, Column, Drawing, Finding, Scale, Study
-from tinysight.study.estimate import answer, interaction, opposite
+from tinysight.study.estimate import answer, interaction
 from tinysight.study.outcome import Results
 from tinysight.study.saying import percent, points
 
@@ -98,42 +98,50 @@ def _findings(results: Results) -> Sequence[Finding]:
         (results.hits(cnn), results.hits(cnn_shuffled)),
         (results.hits(mlp), results.hits(mlp_shuffled)),
     )
-    gone = opposite(answer(left, than=GONE * over_mlp.value))
+    remains = interaction(
+        (results.hits(cnn_shuffled), results.hits(mlp_shuffled)),
+        (results.hits(cnn), results.hits(mlp)),
+        weight=GONE,
+    )
     sizes = {arm: results.outcomes[arm][0].parameters for arm in (cnn, mlp, large)}
     return [
         Finding(
             "At equal parameters a CNN beats a perceptron.",
-            answer(over_mlp),
+            over_mlp,
             f"{points(over_mlp)}: {percent(results.accuracy(cnn))} with {sizes[cnn]:,} parameters "
             f"against {percent(results.accuracy(mlp))} with {sizes[mlp]:,}.",
         ),
         Finding(
             "It beats a far larger perceptron, too.",
-            answer(over_large),
+            over_large,
             f"{points(over_large)}: that one, with {sizes[large]:,} parameters, reaches "
             f"{percent(results.accuracy(large))}.",
         ),
         Finding(
-            "A hidden layer of the same size beats the linear model.",
-            answer(over_linear),
+            "A perceptron of as many parameters beats the linear model.",
+            over_linear,
             f"{points(over_linear)}.",
         ),
         Finding(
             "With the pixels shuffled, the CNN is worse.",
-            answer(lost),
+            lost,
             f"Unshuffled against shuffled: {points(lost)}; "
             f"{percent(results.accuracy(cnn_shuffled))} are left.",
         ),
         Finding(
             "The perceptron loses less by it: it never knew which pixels are neighbours.",
-            answer(more) if results.accuracy(mlp).low > results.guess else "undecided",
-            f"It loses {points(kept)}; what the CNN loses more: {points(more)}. Where it is no "
-            "better than a guess, it has nothing to lose.",
+            more,
+            f"It loses {points(kept)}; what the CNN loses more: {points(more)}.",
+            moot=""
+            if results.accuracy(mlp).low > results.guess
+            else "It is no better than a guess, and has nothing to lose.",
         ),
         Finding(
             "With the pixels shuffled, the CNN's advantage is gone.",
-            gone if answer(over_mlp) == "yes" else "undecided",
+            remains,
             f"What is left of it is {points(left)}; under a fifth of it counts as none.",
+            is_less=True,
+            moot="" if answer(over_mlp) == "yes" else "There was none to go.",
         ),
     ]
 

@@ -10,7 +10,7 @@ from tinysight.study import drawing
 from tinysight.study.arms import small_network
 from tinysight.study.columns import DIVERGED, LEARNED_NOTHING, VALIDATION
 from tinysight.study.design import Arm, Column, Drawing, Finding, Scale, Study
-from tinysight.study.estimate import Estimate, answer, mean
+from tinysight.study.estimate import Estimate, mean
 from tinysight.study.outcome import Results
 from tinysight.study.saying import number, percent, points
 
@@ -45,11 +45,13 @@ def _best(results: Results, *, batchnorm: bool) -> str:
 
 
 def _working(results: Results, *, batchnorm: bool) -> list[int]:
-    """How many rates come within WORKS of the best of all, by seed."""
-    arms = results.where(batchnorm=batchnorm)
-    enough = results.accuracy(results.best(list(results.arms))).value - WORKS
-    seeds = range(len(results.outcomes[arms[0]]))
-    return [sum(results.outcomes[a][s].accuracy >= enough for a in arms) for s in seeds]
+    """How many rates come within WORKS of the best of all, each seed for itself."""
+    found = []
+    for seed in range(len(next(iter(results.outcomes.values())))):
+        reached = {arm: outcomes[seed].accuracy for arm, outcomes in results.outcomes.items()}
+        enough = max(reached.values()) - WORKS
+        found.append(sum(reached[a] >= enough for a in results.where(batchnorm=batchnorm)))
+    return found
 
 
 def _counted(values: Sequence[int]) -> Estimate:
@@ -60,7 +62,9 @@ def _findings(results: Results) -> Sequence[Finding]:
     with_, without = (_best(results, batchnorm=b) for b in (True, False))
     works_with, works_without = (_working(results, batchnorm=b) for b in (True, False))
     wider = [a - b for a, b in zip(works_with, works_without, strict=True)]
-    won, sooner = results.advantage(with_, without), results.sooner(with_, without)
+    picked = len(RATES)  # of so many on each side, see `picks`
+    won = results.advantage(with_, without, family=picked)
+    sooner = results.sooner(with_, without, family=picked)
     rates = {arm: results.arms[arm]["rate"] for arm in (with_, without)}
     idle, broken = (
         {b: sum(count(arm) for arm in results.where(batchnorm=b)) for b in (True, False)}
@@ -69,7 +73,7 @@ def _findings(results: Results) -> Sequence[Finding]:
     return [
         Finding(
             "With batch norm more learning rates work.",
-            answer(mean(wider, sampling=2 * GRID)),
+            mean(wider, sampling=2 * GRID),
             f"Of {len(results.where(batchnorm=True))} rates {number(_counted(works_with))} come "
             f"within {100 * WORKS:.0f} points of the best of all with it, "
             f"{number(_counted(works_without))} without. Trainings that learned nothing: "
@@ -78,13 +82,13 @@ def _findings(results: Results) -> Sequence[Finding]:
         ),
         Finding(
             "It learns faster: after one epoch it is better.",
-            answer(sooner),
+            sooner,
             f"{points(sooner)}, each at the rate at which it ends best ({rates[with_]:g} with, "
             f"{rates[without]:g} without).",
         ),
         Finding(
             "At its best rate it ends better.",
-            answer(won),
+            won,
             f"{points(won)}: {percent(results.accuracy(with_))} against "
             f"{percent(results.accuracy(without))}.",
         ),

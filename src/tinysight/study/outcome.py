@@ -71,12 +71,14 @@ class Results:
     Attributes:
         classes: the names of the k classes.
         labels: of the validation pictures, int64.
+        learned: how many pictures there are to learn from.
         arms: where each arm stands on the study's axes, by its name.
         outcomes: by arm, a training a seed each, in the same order of seeds.
     """
 
     classes: tuple[str, ...]
     labels: NDArray[np.int64]
+    learned: int
     arms: Mapping[str, Mapping[str, Any]]
     outcomes: Mapping[str, Sequence[Outcome]]
 
@@ -98,9 +100,14 @@ class Results:
         """Return an arm's validation accuracy."""
         return accuracy(self.hits(arm))
 
-    def advantage(self, first: str, second: str, *, family: int = 1) -> Estimate:
-        """Return the validation accuracy of an arm minus that of another, paired."""
-        return advantage(self.hits(first), self.hits(second), family=family)
+    def advantage(
+        self, first: str, second: str, *, family: int = 1, weight: float = 1.0
+    ) -> Estimate:
+        """Return the validation accuracy of an arm minus that of another, paired.
+
+        See `estimate.advantage` for the arguments.
+        """
+        return advantage(self.hits(first), self.hits(second), family=family, weight=weight)
 
     def running(self, arm: str) -> Estimate:
         """Return the mean running training accuracy of an arm; its interval is over seeds alone."""
@@ -128,28 +135,36 @@ class Results:
         )
 
     def difference(
-        self, first: str, second: str, value: Callable[[Outcome], float], *, sampling: float
+        self,
+        first: str,
+        second: str,
+        value: Callable[[Outcome], float],
+        *,
+        sampling: float,
+        family: int = 1,
     ) -> Estimate:
         """Return the mean difference of one value of two arms, paired by seed.
 
         Args:
             sampling: its variance by the choice of pictures.
+            family: how many such intervals are to hold together.
         """
         pairs = zip(self.outcomes[first], self.outcomes[second], strict=True)
-        return mean([value(a) - value(b) for a, b in pairs], sampling=sampling, n=self.n)
+        values = [value(a) - value(b) for a, b in pairs]
+        return mean(values, sampling=sampling, n=self.n, family=family)
 
     def cleaner(self, first: str, second: str) -> Estimate:
         """Return the clean training accuracy of an arm minus that of another."""
         sampling = self._clean_variance(first) + self._clean_variance(second)
         return self.difference(first, second, lambda o: o.clean.value, sampling=sampling)
 
-    def sooner(self, first: str, second: str) -> Estimate:
+    def sooner(self, first: str, second: str, *, family: int = 1) -> Estimate:
         """Return the validation accuracy after one epoch of an arm minus that of another.
 
         Each epoch's answers are not kept, so that the pictures count as if each arm had others.
         """
         sampling = sum(share_variance(self.first(arm).value, self.n) for arm in (first, second))
-        return self.difference(first, second, lambda o: o.first, sampling=sampling)
+        return self.difference(first, second, lambda o: o.first, sampling=sampling, family=family)
 
     def gap_narrowed(self, by: str, base: str) -> Estimate:
         """Return how much less the gap is in one arm than in another, paired by seed.
@@ -173,6 +188,15 @@ class Results:
         shares = [wilson(round(o.accuracy * self.n), self.n) for o in self.outcomes[arm]]
         return sum(share.low <= self.guess for share in shares)
 
+    def moot(self, *arms: str) -> str:
+        """Return what a claim on these arms' fitting founders on; "" is nothing.
+
+        One that learned nothing has no gap between training and validation.
+        """
+        idle = [arm for arm in arms if self.idle(arm)]
+        counts = ", ".join(f"{self.idle(a)} of {len(self.outcomes[a])} with {a}" for a in idle)
+        return f"Trainings that learned nothing: {counts}." if idle else ""
+
     def best(self, arms: Sequence[str]) -> str:
         """Return the arm of the highest mean validation accuracy."""
         return max(arms, key=lambda arm: float(self.hits(arm).mean()))
@@ -186,9 +210,15 @@ class Results:
         ]
 
     def _clean_variance(self, arm: str) -> float:
-        """Of the mean clean accuracy by the choice of training pictures: each seed has others."""
-        found = [share_variance(o.clean.value, o.clean.n) for o in self.outcomes[arm]]
-        return float(np.mean(found)) / len(found)
+        """Of the mean clean accuracy by the choice of pictures to count it on.
+
+        Each of s seeds draws its n of all N training pictures; two seeds share n^2 / N of them on
+        average, so that the variance of one, v / n, becomes v / s (1 / n + (s - 1) / N).
+        """
+        found = self.outcomes[arm]
+        single = float(np.mean([share_variance(o.clean.value, o.clean.n) for o in found]))
+        shared = max(o.clean.n for o in found) / self.learned
+        return single * (1 + (len(found) - 1) * shared) / len(found)
 
 
 def read(folder: RunFolder, arm: str, labels: NDArray[np.int64], classes: int) -> Outcome:

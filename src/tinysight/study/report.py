@@ -187,7 +187,7 @@ class Report:
                 "fingerprints": data.fingerprints,
                 "settings": data.settings.model_dump(mode="json"),
             },
-            "findings": [asdict(found) for found in self.findings],
+            "findings": [_finding(found) for found in self.findings],
             "arms": [self._arm(arm) for arm in self.arms],
             "sides": list(self.sides),
             "classes": [_part(p) for p in self.classes],
@@ -252,6 +252,10 @@ def _plain(value: Estimate | str) -> Any:
     return {
         k: v if not isinstance(v, float) or math.isfinite(v) else None for k, v in found.items()
     }
+
+
+def _finding(found: Finding) -> dict[str, Any]:
+    return {**asdict(found), "answer": found.answer, "estimate": _plain(found.estimate)}
 
 
 def _part(part: Part) -> dict[str, Any]:

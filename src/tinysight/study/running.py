@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -34,7 +35,8 @@ def overridden(arms: Sequence[Arm], data: DataSet, values: Mapping[str, Any]) ->
     """Return the arms with fields of all their recipes replaced, and all options written out.
 
     Raises:
-        RecipeError: a field that the study itself sets, or one that an arm refuses.
+        RecipeError: a field that the study itself sets, one that an arm refuses, or a schedule that
+            goes by validation.
     """
     varied = {name for name, several in _values(arms).items() if len(several) > 1}
     if name := next((n for n in values if n in varied or n in OWN), None):
@@ -50,6 +52,11 @@ def overridden(arms: Sequence[Arm], data: DataSet, values: Mapping[str, Any]) ->
                 "leave it away"
             )
         model = resolve_model(recipe.model, named=named)
+        if recipe.schedule.name == "plateau":
+            raise RecipeError(
+                "schedule.name=plateau goes by the validation loss, and validation is what the "
+                "study compares on; take another schedule"
+            )
         changed = {"name": arm.name, "data": data.settings, "model": model}
         found.append(Arm(arm.name, recipe.model_copy(update=changed), arm.at))
     return found
@@ -67,7 +74,7 @@ def carry_out(
     """Train every arm with every seed; return what came of it, and how many were done already.
 
     Each training has its run folder below `place`, named after the arm, its seed and a digest of
-    what it computes (version, device, number format, data, recipe): one that is complete there is
+    what it computes (versions, device, number format, data, recipe): one that is complete there is
     used again, one that was stopped goes on.
 
     Raises:
@@ -98,7 +105,7 @@ def carry_out(
             spent += (time.perf_counter() - began) * fresh
             progress.say(f"{at}: {'; '.join(_said(outcome, fresh, done, reused, total, spent))}")
     places = {arm.name: arm.at for arm in arms}
-    return Results(data.classes, labels, places, outcomes), reused
+    return Results(data.classes, labels, len(data.train), places, outcomes), reused
 
 
 def _said(
@@ -119,24 +126,23 @@ def _trained(
     begun = (path / "recipe.json").is_file()
     if begun and folder.has_json("diverged"):
         return folder, False
-    if begun and training.is_complete(folder):
-        if _is_evaluated(folder):
-            return folder, False
-    else:
-        try:
-            if begun:
-                ready = plan_to_resume(folder, data=data, device=device, quiet=True, overrides={})
-                training.resume(ready, folder, progress=inner)
-            else:
-                training.train(training.plan(data, recipe, device=device), out=path, progress=inner)
-        except Diverged:
-            return folder, True
-        except Interrupted as error:
-            raise Interrupted(
-                f"stopped at {at}; what is done is kept: give the same command again to go on",
-                error.exit_code,
-            ) from None
-    Run(folder, data, inner).evaluate("validation", device=device)
+    is_complete = begun and training.is_complete(folder)
+    if is_complete and _is_evaluated(folder):
+        return folder, False
+    try:
+        if begun and not is_complete:
+            ready = plan_to_resume(folder, data=data, device=device, quiet=True, overrides={})
+            training.resume(ready, folder, progress=inner)
+        elif not begun:
+            training.train(training.plan(data, recipe, device=device), out=path, progress=inner)
+        Run(folder, data, inner).evaluate("validation", device=device)
+    except Diverged:
+        pass
+    except (Interrupted, KeyboardInterrupt) as error:
+        raise Interrupted(
+            f"stopped at {at}; what is done is kept: give the same command again to go on",
+            error.exit_code if isinstance(error, Interrupted) else 128 + signal.SIGINT,
+        ) from None
     return folder, True
 
 
@@ -152,7 +158,8 @@ def _places(data: DataSet, place: Path, device: torch.device) -> Callable[[Recip
     def path(recipe: Recipe) -> Path:
         precision = choose_precision(recipe.precision, device).name
         fields = recipe.model_dump(mode="json")
-        said = json.dumps([tinysight.__version__, device.type, precision, splits, fields])
+        versions = [tinysight.__version__, torch.__version__]
+        said = json.dumps([*versions, device.type, precision, splits, fields])
         digest = hashlib.sha256(said.encode()).hexdigest()[:8]
         return place / f"{recipe.name}-s{recipe.seed}-{digest}"
 

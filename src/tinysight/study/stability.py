@@ -14,7 +14,7 @@ from tinysight.study import drawing
 from tinysight.study.arms import small_network
 from tinysight.study.columns import DIVERGED, LEARNED_NOTHING, VALIDATION
 from tinysight.study.design import Arm, Drawing, Finding, Scale, Study
-from tinysight.study.estimate import Estimate, answer, mean, opposite
+from tinysight.study.estimate import Estimate, mean
 from tinysight.study.outcome import Results
 from tinysight.study.saying import number, percent, points
 
@@ -58,18 +58,13 @@ def _best(results: Results, batch: int) -> str:
     return results.best(results.where(batch=batch))
 
 
-def _limit(results: Results, batch: int) -> float:
-    """The accuracy halfway between a guess and the best of a batch size."""
-    return (results.guess + results.accuracy(_best(results, batch)).value) / 2
-
-
 def _growth(results: Results, rate_of: str) -> Estimate:
     """By which power of the batch size a rate grows: the slope between logarithms, by seed.
 
     That a rate lies anywhere between two of those tried is part of the interval.
 
     Args:
-        rate_of: "best", or "largest" of those that come above `_limit`.
+        rate_of: "best", or "largest" of those that come half of the way from a guess to the best.
     """
     batches, slopes = _batches(results), []
     for seed in range(len(next(iter(results.outcomes.values())))):
@@ -79,8 +74,9 @@ def _growth(results: Results, rate_of: str) -> Estimate:
                 results.arms[arm]["rate"]: results.outcomes[arm][seed].accuracy
                 for arm in results.where(batch=batch)
             }
-            learns = [rate for rate, a in found.items() if a >= _limit(results, batch)]
             best = max(found, key=lambda rate: found[rate])
+            enough = (results.guess + found[best]) / 2
+            learns = [rate for rate, a in found.items() if a >= enough]
             chosen.append(max(learns, default=best) if rate_of == "largest" else best)
         slopes.append(float(np.polyfit(np.log(batches), np.log(chosen), 1)[0]))
     step = math.log(RATES[-1] / RATES[0]) / (len(RATES) - 1)
@@ -101,31 +97,33 @@ def _findings(results: Results) -> Sequence[Finding]:
     (highest,) = results.where(batch=small, rate=RATES[-1])
     best = _best(results, small)
     above = [arm for arm in results.arms if _too_high(results, arm)]
-    won = results.advantage(best, _best(results, large))
+    won = results.advantage(best, _best(results, large), family=len(RATES))  # picked of so many
     return [
         Finding(
             f"With batches of {small} a learning rate of {RATES[-1]:g} ruins the training.",
-            opposite(answer(results.accuracy(highest), than=_limit(results, small))),
+            results.advantage(highest, best, weight=0.5),
             f"It ends at {percent(results.accuracy(highest))}, where a rate of "
             f"{results.arms[best]['rate']:g} ends at {percent(results.accuracy(best))}; under half "
             "of the way from a guess to that is ruined. Of "
             f"{sum(len(results.outcomes[arm]) for arm in above)} trainings above the best rate of "
             f"their batch size {sum(map(results.idle, above))} learned nothing, of which "
             f"{sum(map(results.diverged, above))} diverged: their loss left the finite numbers.",
+            than=results.guess / 2,
+            is_less=True,
         ),
         Finding(
             "The best learning rate grows with the batch size.",
-            answer(growth),
+            growth,
             f"As its power of {number(growth)}; 1 would be the linear rule, 0.5 that of the root.",
         ),
         Finding(
             "So does the largest that still comes half of the way.",
-            answer(largest),
+            largest,
             f"As the batch size's power of {number(largest)}.",
         ),
         Finding(
             "In the same number of epochs small batches learn more.",
-            answer(won),
+            won,
             f"Batches of {small} against those of {large}, each at its best rate: {points(won)}.",
         ),
     ]

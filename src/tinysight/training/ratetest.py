@@ -167,11 +167,12 @@ def _batches(n: int, batch_size: int, seed: int) -> Iterator[tuple[int, Tensor]]
 
 def _guess(counts: list[int], weights: Tensor | None, smoothing: float) -> float:
     """The least loss of a network that says the same of every picture, nats."""
-    mass = torch.tensor(counts, dtype=torch.float64)
-    if weights is not None:
-        mass = mass * weights.cpu()
-    share = (1 - smoothing) * mass / mass.sum() + smoothing / len(counts)
-    return float(torch.special.entr(share).sum())
+    n = torch.tensor(counts, dtype=torch.float64)
+    weight = torch.ones_like(n) if weights is None else weights.cpu().double()
+    mass = n * weight
+    # torch weights what smoothing adds by the class that it is added to, and divides all by mass
+    told = ((1 - smoothing) * mass + smoothing / len(counts) * n.sum() * weight) / mass.sum()
+    return float(torch.special.entr(told / told.sum()).sum() * told.sum())
 
 
 def _fields(settings: Optim, rate: float) -> dict[str, float]:

@@ -58,6 +58,20 @@ class RateTest:
         """Return everything as plain JSON values."""
         return asdict(self)
 
+    @property
+    def only_rose(self) -> bool:
+        """Whether no rate is suggested because the loss was least at the first."""
+        return self.suggested is None and min(self.smoothed) < LEARNED * self.guess
+
+    @property
+    def refusal(self) -> str:
+        """Say why no rate is suggested; "" where one is."""
+        if self.suggested is not None:
+            return ""
+        if self.only_rose:
+            return f"the loss only rose, from {self.smoothed[0]:.2f}"
+        return f"the loss never came clearly below that of guessing, {self.guess:.2f}"
+
     def __str__(self) -> str:
         end = (
             f"it diverged at {self.diverged:.2g}"
@@ -67,10 +81,10 @@ class RateTest:
         if self.high == self.rates[-1] and not self.diverged:
             end += "; try a higher bound"
         if self.suggested is None:
+            hint = "a lower low" if self.only_rose else "more steps"
             return (
                 f"no rate for {self.optimiser} is suggested: in {len(self.rates)} steps from "
-                f"{self.rates[0]:.2g} on the loss never came clearly below that of guessing, "
-                f"{self.guess:.2f}, and {end}; try more steps"
+                f"{self.rates[0]:.2g} on {self.refusal}, and {end}; try {hint}"
             )
         typed = " ".join(f"{name}={value:g}" for name, value in self.fields.items())
         return (

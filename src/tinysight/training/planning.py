@@ -116,7 +116,10 @@ class Plan:
             else "final fit on train and validation, the last weights are kept: nothing is chosen"
         )
         if r.chosen_on == "test":
-            chosen += ", test-selected (protocol=source): no measure of new pictures"
+            chosen += (
+                ", test-selected (protocol=source, which learns from validation too): no measure "
+                "of new pictures"
+            )
         lines = {
             "data": f"{d.title}: {sizes}; {h[0]}x{h[1]}x{h[2]}, {len(d.classes)} classes",
             "model": f"{r.model.name}: {self.table.parameters:,} parameters, "

@@ -188,6 +188,15 @@ def test_stability_is_a_matter_of_both_or_of_neither() -> None:
     assert answers("stability", falling) == ["no", "no", "no", "no"]
 
 
+def test_half_of_the_way_is_from_a_guess_to_the_best() -> None:
+    """Between 33 and 90 % it lies at 62: 55 % is ruined, 69 % is not."""
+    made = mapped({16: 0.01, 64: 0.01, 256: 0.01}, {16: 0.03, 64: 0.1, 256: 0.3}, True)
+    half = {**made.outcomes, "16-1": [outcome("16-1", s, 0.55) for s in range(3)]}
+    assert answers("stability", replace(made, outcomes=half))[:3] == ["yes", "undecided", "yes"]
+    more = {**made.outcomes, "16-1": [outcome("16-1", s, 0.69) for s in range(3)]}
+    assert answers("stability", replace(made, outcomes=more))[0] == "no"
+
+
 def test_what_is_too_slow_is_not_called_too_high() -> None:
     """Only the lowest rate learns nothing."""
     made = mapped({16: 0.03, 64: 0.03}, {16: 1.0, 64: 1.0}, True)

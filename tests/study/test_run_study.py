@@ -14,9 +14,13 @@ import torch
 from tests.training.runs import stopping_in
 
 import tinysight
+from tinysight import training
+from tinysight.api import Run
 from tinysight.data.dataset import DataSet
 from tinysight.errors import Interrupted, RecipeError, ResourceError, UnknownName, UsageError
 from tinysight.machine import choose_precision
+from tinysight.recipe import Recipe
+from tinysight.run import RunFolder
 from tinysight.study import run_study, running
 from tinysight.study.report import Report
 
@@ -51,13 +55,13 @@ def test_its_numbers_are_those_of_the_runs(done: Report) -> None:
     assert said["data"]["train"] == 60
     for arm in said["arms"]:
         values = []
-        for training in arm["trainings"]:
-            run = tinysight.load(done.path / training["run"])
+        for trained in arm["trainings"]:
+            run = tinysight.load(done.path / trained["run"])
             found = run.folder.read_json("evaluation/validation/metrics")["metrics"]["top1"]
-            assert training["validation_accuracy"] == pytest.approx(found["value"])
+            assert trained["validation_accuracy"] == pytest.approx(found["value"])
             row = run.history[-1]
-            assert training["train_accuracy_running"] == row["train_accuracy_running"]
-            assert training["train_accuracy_clean"] == row["train_accuracy_clean"]
+            assert trained["train_accuracy_running"] == row["train_accuracy_running"]
+            assert trained["train_accuracy_clean"] == row["train_accuracy_clean"]
             values.append(found["value"])
         mean = arm["columns"]["Validation"]
         assert mean["value"] == pytest.approx(sum(values) / 2)
@@ -115,8 +119,6 @@ def test_a_study_that_is_stopped_goes_on(done: Report, toy: DataSet, here: Path)
 def test_one_that_was_stopped_before_its_evaluation_is_evaluated(
     done: Report, toy: DataSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tinysight.api import Run
-
     real, calls = Run.evaluate, []
 
     def failing(self: Run, *words: Any, **more: Any) -> Any:
@@ -136,6 +138,27 @@ def test_one_that_was_stopped_before_its_evaluation_is_evaluated(
     found = run_study("overfitting", toy, out=place, **TINY)
     assert found.reused == 0
     assert (folder / "metrics.csv").read_bytes() == rows
+
+
+def test_an_evaluation_of_earlier_weights_is_none(
+    toy: DataSet, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped in its third epoch, evaluated as it is, trained to the end, stopped once more."""
+    words: dict[str, Any] = {**TINY, "epochs": 3, "out": here / "stopped"}
+    with stopping_in(6), pytest.raises(Interrupted):
+        run_study("overfitting", toy, **words)
+    (folder,) = (here / "stopped" / "runs").iterdir()
+    Run(RunFolder.open(folder), toy).evaluate("validation")
+    with monkeypatch.context() as within, pytest.raises(Interrupted):
+        within.setattr("tinysight.api.Run.evaluate", _stopped)
+        run_study("overfitting", toy, **words)
+    assert (folder / "evaluation" / "validation" / "metrics.json").is_file()
+    found = run_study("overfitting", toy, **words)
+    assert found.reused == 0
+
+
+def _stopped(*_: Any, **__: Any) -> None:
+    raise KeyboardInterrupt
 
 
 def test_trainings_that_diverge_are_a_result(toy: DataSet) -> None:
@@ -199,6 +222,22 @@ def test_what_it_varies_is_not_set_by_way_of_another_field(
 def test_what_cannot_be_trained_is_refused_before_anything_is(toy: DataSet, here: Path) -> None:
     with pytest.raises(RecipeError, match="batch_size"):
         run_study("overfitting", toy, quiet=True, batch_size=4_000)
+    assert not list(here.rglob("recipe.json"))
+
+
+def test_nor_is_where_it_is_the_last_that_cannot_be(
+    toy: DataSet, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = training.plan
+
+    def plan(data: DataSet, recipe: Recipe, **more: Any) -> Any:
+        if recipe.name == "both":
+            raise RecipeError("no such network")
+        return real(data, recipe, **more)
+
+    monkeypatch.setattr(training, "plan", plan)
+    with pytest.raises(RecipeError, match="no such network"):
+        run_study("overfitting", toy, **TINY)
     assert not list(here.rglob("recipe.json"))
 
 

@@ -2,8 +2,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from tests.study.made_up import TINY
 
 from tinysight.data.dataset import DataSet, Split
+from tinysight.study import run_study
+from tinysight.study.report import Report
 
 
 def _split(n: int, seed: int) -> Split:
@@ -33,3 +36,8 @@ def toy() -> DataSet:
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def done(toy: DataSet, here: Path) -> Report:
+    return run_study("overfitting", toy, **TINY)

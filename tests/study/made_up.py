@@ -15,6 +15,7 @@ from tinysight.study.outcome import Outcome, Results
 N = 600  # validation pictures
 CLEAN = 2_000  # training pictures of a clean accuracy
 LEARNED = 20_000  # training pictures
+TINY: dict[str, Any] = {"epochs": 1, "seeds": 2, "quiet": True, "model.width": 4}  # of a study
 MACHINE = {"processor": "of paper", "command": "none"}
 
 

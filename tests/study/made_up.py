@@ -1,7 +1,7 @@
 """Outcomes of trainings that never were, so that what is said of them is known beforehand."""
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -87,9 +87,13 @@ def of_study(
     seeds: int = 3,
     classes: int = 3,
     broken: Collection[tuple[str, int]] = (),
+    clean: Callable[[str, int], float | None] = lambda arm, seed: None,
     **same: Any,
 ) -> Results:
-    """A study's own arms, each with its accuracy (by name); `broken` are arm and seed."""
+    """A study's own arms, each with its accuracy (by name); `broken` are arm and seed.
+
+    `clean` is the clean training accuracy of an arm and a seed; None is that of validation.
+    """
     arms = STUDIES[name].arms(data, "small")
     return results(
         {
@@ -100,6 +104,7 @@ def of_study(
                         arm.name,
                         seed,
                         min(1.0, accuracy[arm.name] + 0.002 * (seed - 1)),
+                        clean=clean(arm.name, seed),
                         diverged=(arm.name, seed) in broken,
                         classes=classes,
                         **same,

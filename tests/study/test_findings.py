@@ -213,24 +213,10 @@ def test_what_is_too_slow_is_not_called_too_high() -> None:
 
 
 def deep(toy: DataSet, accuracies: Mapping[str, float], clean: Mapping[str, float]) -> Results:
-    arms = STUDIES["depth"].arms(toy, "small")
-    return results(
-        {
-            arm.name: (
-                arm.at,
-                [
-                    outcome(
-                        arm.name,
-                        seed,
-                        accuracies[arm.name] + 0.002 * (seed - 1),
-                        clean=clean[arm.name] + 0.001 * seed * (arm.at["depth"] > 8),
-                    )
-                    for seed in range(3)
-                ],
-            )
-            for arm in arms
-        }
-    )
+    def of(arm: str, seed: int) -> float:
+        return clean[arm] + 0.001 * seed * ("-20" in arm)
+
+    return of_study("depth", toy, accuracies, clean=of)
 
 
 def test_depth_pays_or_does_not(toy: DataSet) -> None:

@@ -51,17 +51,9 @@ def test_a_study_that_is_stopped_goes_on(done: Report, toy: DataSet, here: Path)
 def test_one_that_was_stopped_before_its_evaluation_is_evaluated(
     done: Report, toy: DataSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, calls = Run.evaluate, []
-
-    def failing(self: Run, *words: Any, **more: Any) -> Any:
-        if not calls:
-            calls.append(1)
-            raise KeyboardInterrupt
-        return real(self, *words, **more)
-
-    monkeypatch.setattr(Run, "evaluate", failing)
-    place = done.path / "other"
-    with pytest.raises(Interrupted, match="stopped at 1 of 8: base, seed 0; what is") as stopped:
+    place, text = done.path / "other", "stopped at 1 of 8: base, seed 0; what is"
+    with monkeypatch.context() as within, pytest.raises(Interrupted, match=text) as stopped:
+        within.setattr(Run, "evaluate", _stopped)
         run_study("overfitting", toy, out=place, **TINY)
     assert stopped.value.exit_code == 128 + signal.SIGINT
     (folder,) = (place / "runs").iterdir()
@@ -82,7 +74,7 @@ def test_an_evaluation_of_earlier_weights_is_none(
     (folder,) = (here / "stopped" / "runs").iterdir()
     Run(RunFolder.open(folder), toy).evaluate("validation")
     with monkeypatch.context() as within, pytest.raises(Interrupted):
-        within.setattr("tinysight.api.Run.evaluate", _stopped)
+        within.setattr(Run, "evaluate", _stopped)
         run_study("overfitting", toy, **words)
     assert (folder / "evaluation" / "validation" / "metrics.json").is_file()
     found = run_study("overfitting", toy, **words)

@@ -74,9 +74,9 @@ def test_bf16_is_chosen_where_the_gpu_has_it(
 
 
 def test_the_environment_is_plain() -> None:
-    found = environment(
-        CPU, choose_threads(), choose_precision("fp32", CPU), Compilation(None, "asked for")
-    )
+    threads, precision = choose_threads(), choose_precision("fp32", CPU)
+    compilation = Compilation(None, "asked for")
+    found = environment(CPU, threads, precision, compilation, torch.channels_last)
     assert (found["threads"], found["memory_format"]) == (choose_threads().count, "channels_last")
     assert found["torch"] == torch.__version__
     assert found["precision"] == "fp32"

@@ -33,7 +33,7 @@ def fields(words: list[str] | None) -> dict[str, Any]:
         if not sign:
             raise UsageError(f"expected FIELD=VALUE, got {word!r}; the data set comes first")
         if name in found:
-            raise UsageError(f"{name} is given twice: {found[name]} and {value}; leave one away")
+            raise UsageError(f"{name} is given twice: {found[name]} and {value}; leave one out")
         found[name] = value
     return found
 
@@ -62,7 +62,7 @@ def check_resumed(*, out: str | None, skip_bad: bool, **reading: Any) -> None:
     given = {"out": out, "skip_bad": skip_bad, **reading}
     if name := next((name for name, value in given.items() if value), None):
         option = f"--{name.replace('_', '-')}"
-        raise UsageError(f"{option} is settled by the run that --resume names; leave it away")
+        raise UsageError(f"{option} is settled by the run that --resume names; leave it out")
 
 
 def data_fields(words: list[str] | None) -> dict[str, Any]:

@@ -4,15 +4,17 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 import pytest
 import torch
 from tests.api.arrays import noise
 
 import tinysight
 from tinysight.errors import CheckpointError, ModelError, RecipeError
-from tinysight.models import Classifier, build, resolve
+from tinysight.models import Classifier, build, describe, resolve
 from tinysight.models.keras_network import KerasNetwork
 from tinysight.recipe import Model
+from tinysight.reporting.gathering import gather
 
 KERAS = """
 from keras import Sequential
@@ -97,7 +99,9 @@ def test_a_run_of_somebody_elses_is_not_run(here: Path, monkeypatch: pytest.Monk
         lambda: tinysight.load(run.path).model(),
         lambda: tinysight.train(data, str(run.path), **SETTINGS),
     ):
-        with pytest.raises(ModelError, match="is code that nobody has named on this machine"):
+        with pytest.raises(
+            ModelError, match="is code that you have not run on this machine before"
+        ):
             call()
 
 
@@ -164,7 +168,7 @@ def test_the_order_of_channels_is_its_own(text: str, entry: str, tmp_path: Path)
             KERAS.replace("Input((8, 8, 3))", "Input((32, 32, 3))"),
             "takes 32 x 32 x 3, the picture",
         ),
-        (KERAS.replace('"softmax"', '"sigmoid"'), "ends in a Sigmoid that is no layer of"),
+        (KERAS.replace('"softmax"', '"sigmoid"'), "ends in a sigmoid, expected a logit for each"),
         (KERAS.replace("Dense(3,", "Dense(4,"), "gives 2 x 4 for 2 pictures of 3 classes"),
         ("import keras\nmodel = keras.Sequential()", r"nets\.py:model has no layers"),
         (
@@ -201,3 +205,96 @@ def test_muon_is_refused_and_fp32_is_chosen(here: Path) -> None:
     assert forced.precision.name == "bf16"
     assert plan.table.parameters == 3 * 9 * 4 + 4 + 2 * 4 + 144 * 3 + 3
     assert plan.table.statistics == 8
+
+
+SUBCLASS = """
+import keras
+class model(keras.Model):
+    def __init__(self, classes):
+        super().__init__()
+        self.flat = keras.layers.Flatten()
+        self.head = HEAD
+        self.gate = keras.layers.Dense(6, activation="softmax")
+
+    def call(self, x):
+        x = self.flat(x)
+        return self.head(self.gate(x))
+"""
+
+
+def test_the_softmax_that_is_left_out_is_the_one_at_its_end(tmp_path: Path) -> None:
+    head = 'keras.layers.Dense(classes, activation="softmax")'
+    model = built(tmp_path / "nets.py", SUBCLASS.replace("HEAD", head))
+    assert isinstance(model.net, KerasNetwork)
+    network = model.net.network
+    assert network.head.activation is keras.activations.linear
+    assert network.gate.activation is keras.activations.softmax
+    plain = SUBCLASS.replace("HEAD", "keras.layers.Dense(classes)")
+    model = built(tmp_path / "nets.py", plain)
+    assert isinstance(model.net, KerasNetwork)
+    assert model.net.network.gate.activation is keras.activations.softmax
+    within = "keras.Sequential([keras.layers.Dense(classes), keras.layers.Softmax()])"
+    with pytest.raises(ModelError, match="ends in a softmax that is no layer of its own"):
+        built(tmp_path / "nets.py", SUBCLASS.replace("HEAD", within))
+
+
+def test_a_layer_of_keras_is_no_model(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="is a layer of Keras, Dense, expected a model"):
+        built(tmp_path / "nets.py", "import keras\nmodel = keras.layers.Dense(3)")
+
+
+def test_what_a_keras_model_adds_to_its_loss_is_trained_on(here: Path) -> None:
+    """Weights that are as good as forbidden go to zero; without the regulariser they do not."""
+    data = noise(90, 0)
+    text = KERAS.replace("Dense(3, ", 'Dense(3, kernel_regularizer="l2", ')
+    sizes = []
+    for said in (text.replace('"l2"', "L2(30.0)"), text.replace('"l2"', "None")):
+        Path("nets.py").write_text("from keras.regularizers import L2" + said)
+        asked = {**SETTINGS, "epochs": 10, "optim.lr": 0.01, "model": "nets.py:model"}
+        run = tinysight.train(data, "linear", **asked, keep="last")
+        net = run.model().net
+        assert isinstance(net, KerasNetwork)
+        sizes.append(float(net.network.layers[-1].kernel.value.detach().abs().mean()))
+    assert sizes[0] < 0.2 * sizes[1]
+
+
+def test_its_layers_are_described_and_its_dropout_is_known(here: Path) -> None:
+    Path("nets.py").write_text(KERAS)
+    run = tinysight.train(noise(90, 0), "linear", **SETTINGS, model="nets.py:model")
+    rows = run.folder.read_json("model")["layers"]
+    found = [(row["kind"], row["output"], row["parameters"]) for row in rows]
+    assert found == [
+        ("Normalise", [3, 8, 8], 0),
+        ("Conv2D", [6, 6, 4], 3 * 9 * 4 + 4),
+        ("BatchNormalization", [6, 6, 4], 8),
+        ("Flatten", [144], 0),
+        ("Dropout", [144], 0),
+        ("Dense", [3], 144 * 3 + 3),
+    ]
+    assert rows[1]["flops"] == 2 * 36 * 4 * 27
+    assert gather(run.folder).switched_on == ("dropout",)
+    model = run.model()
+    assert isinstance(model.net, KerasNetwork)
+    assert all("call" not in vars(layer) for layer in model.net.network.layers)
+
+
+def test_it_computes_where_its_pictures_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not on the device that Keras would choose, here one that is not there."""
+    monkeypatch.setattr("keras.src.backend.torch.core.DEFAULT_DEVICE", "cuda")
+    model = built(tmp_path / "nets.py", KERAS)
+    assert model(torch.randint(0, 256, (2, 3, 8, 8))).isfinite().all()
+
+
+@pytest.mark.filterwarnings("ignore:Do not pass an `input_shape`")  # Keras's, of the listing
+def test_the_published_listing_of_p3_works_as_it_stands(here: Path, shared_data: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (60, 32, 32, 3)).astype(np.uint8)
+    data = images, np.arange(60) % 10
+    name = f"{shared_data.parent / 'peers' / 'p3_listing.py'}:model"
+    asked = {**SETTINGS, "epochs": 1, "keep": "last", "model": name}
+    run = tinysight.train(data, "batchnorm", **asked)
+    model = run.model()
+    own = build(Model(name="p3"), (32, 32, 3), 10, mean=[0.5] * 3, deviation=[0.25] * 3, seed=0)
+    assert describe(model, (32, 32, 3)).parameters == describe(own, (32, 32, 3)).parameters
+    assert run.evaluate("validation", device="cpu").metrics.top1.n

@@ -122,7 +122,7 @@ def test_an_option_that_is_none_is_answered_by_what_was_meant(
 
 def test_a_field_given_twice_is_refused(cli: Cli) -> None:
     said = cli("train", "digits", "epochs=3", "epochs=4")
-    assert (said.code, "epochs is given twice: 3 and 4; leave one away" in said.err) == (2, True)
+    assert (said.code, "epochs is given twice: 3 and 4; leave one out" in said.err) == (2, True)
 
 
 def test_an_output_that_is_a_file_is_refused_before_the_data_is_read(

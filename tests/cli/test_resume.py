@@ -185,7 +185,7 @@ def test_another_order_of_the_classes_is_refused(cli: Cli, spoilt: Path, tmp_pat
 @pytest.mark.parametrize(
     ("words", "text"),
     [
-        (["--out", "elsewhere"], "--out is settled by the run that --resume names; leave it away"),
+        (["--out", "elsewhere"], "--out is settled by the run that --resume names; leave it out"),
         (["--skip-bad"], "--skip-bad is settled by the run"),
         (["--classes", "a,b"], "--classes is settled by the run"),
         (["optim.lr"], "expected FIELD=VALUE, got 'optim.lr'"),

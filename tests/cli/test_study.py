@@ -41,7 +41,7 @@ def test_its_answers_are_printed_and_its_page_is_named(cli: Cli, here: Path) -> 
         (("dept",), "unknown study 'dept'; did you mean 'depth'?"),
         (("depth", "--scale", "big"), "scale must be small or full, got 'big'"),
         (("depth", "--seeds", "0"), "seeds must be a whole number from 1 to 100, got 0"),
-        (("depth", "model.depth=20"), "model.depth is what the study itself sets; leave it away"),
+        (("depth", "model.depth=20"), "model.depth is set by the study itself; leave it out"),
         (("depth", "digits", "epoch=1"), "unknown recipe field 'epoch'; did you mean 'epochs'?"),
         (("depth", "digits", "nonsense"), "expected FIELD=VALUE, got 'nonsense'"),
         (("depth", "nowhere"), "nowhere"),

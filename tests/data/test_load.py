@@ -67,7 +67,7 @@ def test_shapes(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_embedded_refuse_what_they_have_not(name: str) -> None:
     with pytest.raises(UsageError, match=f"{name} has its own labels and classes; leave label and"):
         load(name, Recipe(data={"label": "fine"}).data)
-    with pytest.raises(UsageError, match="leave label and classes away"):
+    with pytest.raises(UsageError, match="leave label and classes out"):
         load(name, classes=["a"])
     assert DATASETS[name].endswith("10 classes.")
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -65,8 +66,30 @@ def p3(dropout: float, classes: int = 10) -> Any:
     return keras.Sequential([keras.Input((32, 32, 3)), *blocks, layers.Flatten(), *dense, head])
 
 
-def pairs(ours: nn.Module, theirs: Any) -> list[tuple[str, Tensor, Callable[[], Tensor]]]:
-    """Name, tensor of ours and what it is there, as torch lays it out, layer by layer in order."""
+@dataclass(frozen=True)
+class Pair:
+    """A tensor of ours and the same of theirs.
+
+    Attributes:
+        as_torch: brings a tensor of the variable's shape into torch's order.
+    """
+
+    name: str
+    mine: Tensor
+    variable: Any
+    as_torch: Callable[[Tensor], Tensor] = lambda tensor: tensor
+
+    @property
+    def value(self) -> Tensor:
+        return self.as_torch(self.variable.value).detach()
+
+    @property
+    def gradient(self) -> Tensor:
+        return self.as_torch(self.variable.value.grad)
+
+
+def pairs(ours: nn.Module, theirs: Any) -> list[Pair]:
+    """What the networks have learned, layer by layer in order."""
     kinds = (layers.Conv2D, layers.Dense, layers.BatchNormalization)
     there = [layer for layer in theirs.layers if isinstance(layer, kinds)]
     here = [
@@ -74,7 +97,7 @@ def pairs(ours: nn.Module, theirs: Any) -> list[tuple[str, Tensor, Callable[[], 
         for name, module in ours.named_modules()
         if isinstance(module, nn.Conv2d | nn.Linear | nn.BatchNorm1d | nn.BatchNorm2d)
     ]
-    found: list[tuple[str, Tensor, Callable[[], Tensor]]] = []
+    found: list[Pair] = []
     channels = 0  # of the last map, until it is flattened
     for (name, module), layer in zip(here, there, strict=True):
         if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
@@ -82,28 +105,28 @@ def pairs(ours: nn.Module, theirs: Any) -> list[tuple[str, Tensor, Callable[[], 
             parts = {"weight": "gamma", "bias": "beta"}
             parts |= {"running_mean": "moving_mean", "running_var": "moving_variance"}
             for mine, theirs_ in parts.items():
-                variable = getattr(layer, theirs_)
-                found.append((f"{name}.{mine}", getattr(module, mine), lambda v=variable: v.value))
+                tensor = getattr(module, mine)
+                found.append(Pair(f"{name}.{mine}", tensor, getattr(layer, theirs_)))
             continue
         if isinstance(module, nn.Conv2d):
             channels = module.out_channels
-            kernel = lambda v=layer.kernel: v.value.permute(3, 2, 0, 1)  # noqa: E731
+            kernel = lambda v: v.permute(3, 2, 0, 1)  # noqa: E731
         elif channels:  # the first dense layer takes h w c there, c h w here
             side = math.isqrt(module.in_features // channels)
-            kernel = lambda v=layer.kernel, s=side: (  # noqa: E731
-                v.value.reshape(s, s, -1, v.shape[1]).permute(3, 2, 0, 1).flatten(1)
+            kernel = lambda v, s=side: (  # noqa: E731
+                v.reshape(s, s, -1, v.shape[1]).permute(3, 2, 0, 1).flatten(1)
             )
             channels = 0
         else:
-            kernel = lambda v=layer.kernel: v.value.T  # noqa: E731
-        found.append((f"{name}.weight", module.weight, kernel))
+            kernel = lambda v: v.T  # noqa: E731
+        found.append(Pair(f"{name}.weight", module.weight, layer.kernel, kernel))
         if module.bias is not None:
-            found.append((f"{name}.bias", module.bias, lambda v=layer.bias: v.value))
+            found.append(Pair(f"{name}.bias", module.bias, layer.bias))
     return found
 
 
 def carry_over(ours: nn.Module, theirs: Any) -> None:
     """Give our network the weights of theirs."""
     with torch.no_grad():
-        for _, mine, there in pairs(ours, theirs):
-            mine.copy_(there())
+        for pair in pairs(ours, theirs):
+            pair.mine.copy_(pair.value)

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from tinysight.errors import ModelError, RecipeError
-from tinysight.models import Classifier, build, foreign, resolve, trust
+from tinysight.models import Classifier, build, describe, foreign, resolve, trust
 from tinysight.recipe import Model
 
 HEAD = "import torch\nfrom torch import nn\n"
@@ -74,6 +74,64 @@ def test_what_lies_beside_the_file_can_be_imported(file: Path) -> None:
     assert made(file, text + "nn.Linear(SIDE, 3))").net[1].in_features == 192  # pyright: ignore
 
 
+VIEWING = (
+    HEAD
+    + """
+class net(nn.Module):
+    def __init__(self, classes):
+        super().__init__()
+        self.conv, self.norm = nn.Conv2d(3, 32, 3, padding=1), nn.BatchNorm2d(32)
+        self.first = nn.Sequential(self.conv, nn.ReLU(), self.norm, nn.MaxPool2d(2))
+        self.head = nn.Linear(32 * 4 * 4, classes)
+
+    def forward(self, x):
+        return self.head(self.first(x).view(len(x), -1))
+"""
+)
+
+
+def test_one_that_views_its_maps_is_contiguous_in_memory(file: Path) -> None:
+    model = made(file, VIEWING)
+    said = "contiguous in memory: it does not take channels-last pictures"
+    assert model.note == f"own network, a torch module, {said}"
+    assert model.get_parameter("net.conv.weight").is_contiguous()
+    images = torch.randint(0, 256, (4, 3, 8, 8)).to(memory_format=torch.channels_last)
+    model(images).sum().backward()
+    reshaping = made(file, VIEWING.replace("view", "reshape"))
+    assert reshaping.note == "own network, a torch module"
+    assert not reshaping.get_parameter("net.conv.weight").is_contiguous()
+    assert torch.allclose(model(images), reshaping(images), atol=1e-5)
+
+
+def test_its_statistics_are_left_as_it_has_them(file: Path) -> None:
+    model = made(file, VIEWING)
+    assert model.get_buffer("net.norm.num_batches_tracked") == 0
+    assert model.training
+
+
+def test_layers_that_return_several_are_described(file: Path) -> None:
+    text = """
+class net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.pool = nn.MaxPool2d(2, return_indices=True)
+        self.rows = nn.LSTM(12, 5, batch_first=True)
+        self.head = nn.Linear(5, 3)
+
+    def forward(self, x):
+        x, _ = self.pool(x)
+        return self.head(self.rows(x.permute(0, 2, 1, 3).flatten(2))[0][:, -1])
+"""
+    found = describe(made(file, HEAD + text), (8, 8, 3)).layers
+    assert [layer.output for layer in found[1:]] == [(3, 4, 4), (4, 5), (3,)]
+    assert sum(layer.parameters for layer in found) == 4 * 5 * (12 + 5 + 2) + 5 * 3 + 3
+
+
+def test_a_file_may_have_the_name_of_a_library(file: Path) -> None:
+    other = file.with_name("keras.py")
+    assert made(other, FUNCTION).note == "own network, a torch module"
+
+
 @pytest.mark.parametrize("end", ["nn.Softmax(dim=1)", "nn.LogSoftmax(dim=1)"])
 def test_a_softmax_at_its_end_is_left_to_the_loss(end: str, file: Path) -> None:
     """By the layer, never by the values: logits that happen to sum to one stay as they are."""
@@ -96,7 +154,13 @@ def test_a_softmax_at_its_end_is_left_to_the_loss(end: str, file: Path) -> None:
         ("x = 1\n1 / 0", ModelError, r"nets\.py, line 2: ZeroDivisionError: division by zero"),
         ("import nothing_of_the_kind", ModelError, "line 1: ModuleNotFoundError: No module named"),
         ("def net(: pass", ModelError, "SyntaxError: invalid syntax"),
-        (HEAD + "net = nn.Linear(3, 3)", ModelError, r"gives 2 x 3 x 8 x 3|does not take pictures"),
+        (HEAD + "net = nn.Linear(8, 3)", ModelError, "gives 2 x 3 x 8 x 3 for 2 pictures of"),
+        (
+            "import sys\nsys.exit(3)",
+            ModelError,
+            "nets.py ends the program when it is run",
+        ),
+        ("def net(): raise SystemExit(3)", ModelError, "nets.py:net: SystemExit: 3"),
         (
             HEAD + "net = nn.Sequential(nn.Flatten(), nn.Linear(192, 7))",
             ModelError,
@@ -110,13 +174,32 @@ def test_a_softmax_at_its_end_is_left_to_the_loss(end: str, file: Path) -> None:
         (
             HEAD + "net = nn.Sequential(nn.Flatten(), nn.Linear(192, 3), nn.Sigmoid())",
             ModelError,
-            "ends in a Sigmoid that is no layer of its own: return what comes before it",
+            "ends in a sigmoid, expected a logit for each class: leave the sigmoid out",
+        ),
+        (
+            HEAD + "net = nn.Sequential(nn.Flatten(), nn.Linear(192, 3))\n"
+            "net.requires_grad_(False)",
+            ModelError,
+            "has no weights that could be trained",
+        ),
+        (
+            HEAD
+            + "class N(nn.Linear):\n def forward(self, x):\n  x = super().forward(x.flatten(1))"
+            "\n  return (x, x) if self.training else x\nnet = N(192, 3)",
+            ModelError,
+            "gives tuple in training mode, expected logits as in evaluation mode",
+        ),
+        (
+            HEAD + "class N(nn.Linear):\n def forward(self, x):\n  assert not self.training, 'no'"
+            "\n  return super().forward(x.flatten(1))\nnet = N(192, 3)",
+            ModelError,
+            "does not take pictures of 8x8x3 in training mode: no",
         ),
         (
             HEAD + "class N(nn.Linear):\n def forward(self, x): return super().forward(x.flatten(1)"
             ").softmax(1)\nnet = N(192, 3)",
             ModelError,
-            "ends in a Softmax that is no layer of its own: return what comes before it",
+            "ends in a softmax that is no layer of its own: return what comes before it",
         ),
         (
             HEAD + "class N(nn.Module):\n def forward(self, x): return [x]\nnet = N()",
@@ -158,11 +241,12 @@ def test_code_that_nobody_has_named_is_not_run(file: Path) -> None:
     touched = file.parent / "touched"
     file.write_text(f"open({str(touched)!r}, 'w')\n" + FUNCTION)
     settings = Model(name=f"{file}:net")
-    with pytest.raises(ModelError, match="is code that nobody has named on this machine, and is n"):
+    with pytest.raises(ModelError, match="is code that you have not run on this machine before"):
         resolve(settings)
     assert not touched.exists()
     named = resolve(settings, named=True)
+    digest = named.options[foreign.SUM]
     assert resolve(named) == named
-    assert len((file.parent / "data" / "networks.txt").read_text().split()) == 1
-    trust.add(named.options[foreign.SUM])
-    assert len((file.parent / "data" / "networks.txt").read_text().split()) == 1
+    assert [p.name for p in (file.parent / "data" / "networks").iterdir()] == [digest]
+    trust.add(digest)
+    assert [p.name for p in (file.parent / "data" / "networks").iterdir()] == [digest]

@@ -51,6 +51,13 @@ def test_the_intervals_of_all_classes_hold_together() -> None:
     assert ten[0].difference.level == pytest.approx(0.995)
 
 
+def test_arms_that_were_picked_have_wider_intervals() -> None:
+    made = compared([0.6, 0.5], [0.5, 0.5])
+    plain, picked = (by_class(made, ("first", "second"), picked=n)[0] for n in (1, 6))
+    assert picked.difference.level == pytest.approx(1 - 0.05 / 12)
+    assert picked.difference.low < plain.difference.low
+
+
 def test_a_class_without_pictures_is_left_out() -> None:
     made = compared([0.9, 0.5, 0.4], [0.5, 0.5, 0.8])
     more = replace(made, classes=(*made.classes, "none"))

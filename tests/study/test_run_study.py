@@ -70,7 +70,9 @@ def test_the_page_says_it_and_asks_nobody(done: Report) -> None:
     assert not re.findall(r"(?:src|href)=\"(?!#|data:)", page)
     assert "default-src 'none'" in page
     assert page.count("<svg") == 4  # two figures, light and dark
-    assert "in memory" in page  # no command carries that out again
+    assert "the data was passed in memory" in page  # no command carries that out again
+    assert "Here with other settings than the study" in page
+    assert "<code>model.width=4</code>" in page
     assert str(done).startswith(done.study.question)
     assert "<iframe" in done._repr_html_()
 
@@ -85,7 +87,10 @@ def test_trainings_that_diverge_are_a_result(toy: DataSet) -> None:
     said = {arm["name"]: arm["trainings"][0] for arm in found.to_dict()["arms"]}
     assert said["mlp-large"]["train_accuracy_clean"] is None
     json.dumps(found.to_dict(), allow_nan=False)
-    assert f"without the {found.diverged} that diverged" in found.page.read_text(encoding="utf-8")
+    page = found.page.read_text(encoding="utf-8")
+    assert f"without the {found.diverged} that diverged" in page
+    assert "A training that diverged counts as a guess." in page
+    assert "1 of 1 diverged" in page
     assert "mlp-large" in broken
     again = run_study("mlp-vs-cnn", toy, **more)
     assert again.reused == again.trainings
@@ -95,7 +100,7 @@ def test_trainings_that_diverge_are_a_result(toy: DataSet) -> None:
 def test_one_seed_has_the_interval_of_the_pictures(toy: DataSet) -> None:
     found = run_study("overfitting", toy, **{**TINY, "seeds": 1})
     assert "(one seed, no interval)" in found.page.read_text(encoding="utf-8")
-    assert "pictures to measure on alone, since there is one seed" in found.page.read_text(
+    assert "validation pictures alone, since there is one seed" in found.page.read_text(
         encoding="utf-8"
     )
     json.dumps(found.to_dict(), allow_nan=False)
@@ -121,7 +126,7 @@ def test_nonsense_is_refused(given: tuple[Any, ...], kind: type[Exception], text
 @pytest.mark.parametrize(
     ("name", "fields", "text"),
     [
-        ("batchnorm", {"optim.name": "adam"}, "optim.name would change optim.lr, which is what"),
+        ("batchnorm", {"optim.name": "adam"}, "optim.name would change optim.lr, which the study"),
         ("mlp-vs-cnn", {"model": "resnet18"}, "model would change model."),
         ("overfitting", {"model.name": "p3"}, "model.name would change model.dropout, which"),
     ],
@@ -159,15 +164,27 @@ def test_a_folder_of_something_else_is_not_written_to(
     done: Report, toy: DataSet, here: Path
 ) -> None:
     words: dict[str, Any] = {"seeds": 1, "quiet": True, "epochs": 1}
-    with pytest.raises(UsageError, match="is not empty; name a new or empty folder"):
+    with pytest.raises(UsageError, match="holds something other than the study"):
         run_study("depth", toy, out=done.path, **words)
     (here / "mine" / "runs" / "digits-quick-001").mkdir(parents=True)
-    with pytest.raises(UsageError, match="is not empty; name a new or empty folder"):
+    with pytest.raises(UsageError, match="holds something other than the study"):
         run_study("overfitting", toy, out=here / "mine", **words)
     (here / "other").mkdir()
-    (here / "other" / "study.json").write_text("[]")
-    with pytest.raises(UsageError, match="is not empty; name a new or empty folder"):
+    (here / "other" / ".notes").write_text("")
+    with pytest.raises(UsageError, match="other than the study overfitting; name a new or empty"):
         run_study("overfitting", toy, out=here / "other", **words)
+    (here / "other" / ".notes").unlink()
+    (here / "other" / "study.json").write_text("[]")
+    with pytest.raises(UsageError, match="holds something other than the study"):
+        run_study("overfitting", toy, out=here / "other", **words)
+
+
+def test_a_file_that_was_being_written_does_not_keep_a_study_from_going_on(
+    done: Report, toy: DataSet
+) -> None:
+    (done.path / ".study.json.0a1b2c3d.tmp").write_text("{")
+    again = run_study("overfitting", toy, out=done.path, **TINY)
+    assert again.reused == again.trainings
 
 
 def test_a_schedule_that_goes_by_validation_is_refused(toy: DataSet) -> None:
@@ -212,7 +229,7 @@ def test_its_command_has_how_the_data_is_read(here: Path) -> None:
 )
 def test_what_the_study_sets_is_not_set_from_outside(name: str, field: str, toy: DataSet) -> None:
     fields: dict[str, Any] = {field: 1}
-    with pytest.raises(RecipeError, match=f"{field} is what the study itself sets; leave it away"):
+    with pytest.raises(RecipeError, match=f"{field} is set by the study itself; leave it out"):
         run_study(name, toy, quiet=True, **fields)
 
 

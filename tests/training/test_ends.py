@@ -14,6 +14,7 @@ from tinysight import training
 from tinysight.data.dataset import DataSet
 from tinysight.errors import Diverged, Interrupted
 from tinysight.evaluation.predict import score
+from tinysight.models import Classifier
 from tinysight.models.restore import restore
 from tinysight.progress import Progress
 from tinysight.recipe import Recipe
@@ -67,7 +68,7 @@ def test_the_step_at_which_the_loss_broke_is_recorded(
 ) -> None:
     progress = Poisoned(quiet=True)
 
-    def noticed(model: torch.nn.Module, *words: Any, **named: Any) -> None:
+    def noticed(model: Classifier, *words: Any, **named: Any) -> None:
         progress.model = model
         fit(model, *words, **named)
 

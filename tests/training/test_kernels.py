@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from tinysight.data.dataset import DataSet
 from tinysight.models import build
-from tinysight.models.keras import batch_norm
+from tinysight.models.keras_conventions import batch_norm
 from tinysight.progress import Progress
 from tinysight.recipe import Model, Optim, Recipe
 from tinysight.training import plan, train

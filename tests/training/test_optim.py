@@ -196,3 +196,21 @@ def test_a_step_that_is_not_finite_changes_nothing(name: str, first: bool) -> No
         assert torch.equal(value, before[key])
     for group, was in zip(optimizer.groups, kept, strict=True):
         torch.testing.assert_close(group.first, was, atol=0, rtol=0)
+
+
+@pytest.mark.parametrize("name", ["sgd", "adam", "adamw", "muon"])
+def test_what_has_no_gradient_stays_as_it_is(name: Any) -> None:
+    """A layer that the network does not use, or not in every step, as torch.optim has it."""
+    model = nn.ModuleList(nn.Conv2d(3, 3, 3) for _ in range(3))
+    optimizer = optimiser(model, Optim(name=name, lr=0.1, weight_decay=0.1))
+    before = copy.deepcopy(model)
+    images = torch.randn(2, 3, 8, 8)
+    for used in (0, 2):
+        optimizer.zero_grad()
+        model[used](images).square().mean().backward()
+        optimizer.step()
+    pairs = zip(model.parameters(), before.parameters(), strict=True)
+    moved = [not torch.equal(a, b) for a, b in pairs][::2]  # less the biases
+    assert moved == [True, False, True]
+    kept = [t for name, t in optimizer.tensors().items() if ".first." in name]
+    assert sum(bool(t.any()) for t in kept) == 4  # weights and biases of the two that were used

@@ -116,7 +116,7 @@ def test_it_says_itself_in_a_sentence() -> None:
     none = {"suggested": None, "low": None, "high": None, "fields": {}}
     assert str(found(**none, smoothed=(0.5, 0.9, 2.0))) == (
         "no rate for muon is suggested: in 3 steps from 0.001 on the loss only rose, from 0.50, "
-        "and it diverged at 4.2; try a lower low"
+        "and it diverged at 4.2; try a lower --low"
     )
     assert str(found(**none, smoothed=(2.3, 2.3, 2.2))) == (
         "no rate for muon is suggested: in 3 steps from 0.001 on the loss never came clearly below "

@@ -102,7 +102,13 @@ def _saved(found: RateTest, ready: Plan, out: str | Path | None) -> RateTest:
             "fingerprints": ready.data.fingerprints,
             "split_seed": ready.recipe.data.split_seed,
         },
-        "environment": environment(ready.device, ready.threads, ready.precision, ready.compilation),
+        "environment": environment(
+            ready.device,
+            ready.threads,
+            ready.precision,
+            ready.compilation,
+            ready.model.memory_format,
+        ),
     }
     write_atomic(folder / f"{FILE}.json", json.dumps(values, indent=2, allow_nan=False) + "\n")
     return found

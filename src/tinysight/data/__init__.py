@@ -140,7 +140,7 @@ def _parts(source: Any, test: Any) -> dict[str, Any]:
     parts = dict(source) if isinstance(source, Mapping) else {"train": source}
     if test is not None:
         if "test" in parts:
-            raise UsageError("the source has a test split and test was given; leave one away")
+            raise UsageError("the source has a test split and test was given; leave one out")
         parts["test"] = test
     return parts
 

@@ -23,7 +23,11 @@ __all__ = ["environment"]
 
 
 def environment(
-    device: torch.device, threads: Threads, precision: Precision, compilation: Compilation
+    device: torch.device,
+    threads: Threads,
+    precision: Precision,
+    compilation: Compilation,
+    memory_format: torch.memory_format,
 ) -> dict[str, Any]:
     """Return what a reader needs to judge and repeat a run, as plain values."""
     return {
@@ -37,7 +41,7 @@ def environment(
         "cores": os.cpu_count(),
         "threads": threads.count,
         "threads_why": threads.why,
-        "memory_format": "channels_last",  # always: convolutions on CPUs and tensor cores like it
+        "memory_format": str(memory_format).removeprefix("torch."),
         "device": _device_name(device),
         "precision": precision.name,
         "precision_why": precision.why,

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from tinysight.errors import ModelError, RecipeError, unknown
 from tinysight.models import foreign
 from tinysight.models.describe import Description, Layer, describe
-from tinysight.models.layers import Classifier, Whiten
+from tinysight.models.layers import Classifier, Whiten, lay_out
 from tinysight.models.mobile import mobilenet
 from tinysight.models.options import check
 from tinysight.models.plain import linear, mlp, p0, p3, plain
@@ -82,7 +82,7 @@ def build(
     deviation: Sequence[float],
     seed: int,
 ) -> Classifier:
-    """Build a model on the CPU, in channels-last memory and training mode.
+    """Build a model on the CPU, in its memory format and training mode.
 
     Its weights follow from settings, shape, classes and seed alone; the random state of the
     process stays as it is.
@@ -117,16 +117,24 @@ def build(
     with torch.random.fork_rng(devices=[]), torch.device("cpu"):
         # torch.manual_seed would seed the accelerators too, which fork_rng does not put back here
         torch.default_generator.manual_seed(seed)
+        memory_format = torch.channels_last
         if name in MODELS:
             net, note = MODELS[name](shape, classes, **options)
         else:
-            net, note = foreign.build(name, options, shape, classes, seed=seed)
+            net, note, memory_format = foreign.build(name, options, shape, classes, seed=seed)
             _weigh(name, net, shape)
         model = Classifier(
-            net, shape, classes, mean=mean, deviation=deviation, name=name, note=note
+            net,
+            shape,
+            classes,
+            mean=mean,
+            deviation=deviation,
+            name=name,
+            note=note,
+            memory_format=memory_format,
         )
-    # the stubs of Module.to do not know memory_format
-    return model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    lay_out(model, memory_format)
+    return model
 
 
 def _weigh(name: str, net: nn.Module, shape: tuple[int, int, int]) -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from tinysight.models.keras_network import KerasNetwork
 from tinysight.models.layers import Classifier
 
 __all__ = ["Description", "Layer", "describe"]
@@ -23,7 +25,7 @@ class Layer:
     Attributes:
         name: its path in the model, as `get_submodule` takes it.
         kind: its class.
-        output: c h w, or k; without the batch.
+        output: c h w, or k; without the batch. A Keras model's as its layers have it, h w c.
         parameters: learnable numbers; a layer that is used twice counts them once.
         flops: of one picture, see Description.
         receptive_field: side of the square of pixels that one output depends on, the larger
@@ -86,37 +88,42 @@ def describe(model: Classifier, shape: tuple[int, int, int]) -> Description:
     def enter(*_: Any) -> None:
         before.append(follow.flops)
 
-    def leave(name: str, module: nn.Module, output: Tensor) -> None:
-        own = {id(p): p.numel() for p in module.parameters() if id(p) not in counted}
+    def leave(name: str, layer: Any, weights: Iterable[Any], outputs: Any) -> None:
+        flops = follow.flops - before.pop()
+        output = next((out for out in _flat(outputs) if isinstance(out, Tensor)), None)
+        if output is None:
+            return
+        own = {id(w): math.prod(w.shape) for w in weights if id(w) not in counted}
         counted.update(own)
         layers.append(
             Layer(
                 name,
-                type(module).__name__,
+                type(layer).__name__,
                 tuple(output.shape[1:]),
                 sum(own.values()),
-                follow.flops - before.pop(),
+                flops,
                 follow.receptive_field(output),
             )
         )
 
     leaves = {n: m for n, m in model.named_modules() if not any(True for _ in m.children())}
     modes = [(module, module.training) for module in model.modules()]
-    hooks = []
-    try:
+    with ExitStack() as stack:
+        for module, training in modes:
+            stack.callback(setattr, module, "training", training)
         model.eval()
         for name, module in leaves.items():
-            hooks.append(module.register_forward_pre_hook(enter))
-            hooks.append(
-                module.register_forward_hook(lambda m, _, out, name=name: leave(name, m, out))
+            if isinstance(module, KerasNetwork):
+                stack.enter_context(module.watched(enter, leave))
+                continue
+            before_it = module.register_forward_pre_hook(enter)
+            after_it = module.register_forward_hook(
+                lambda m, _, out, name=name: leave(name, m, m.parameters(), out)
             )
+            stack.callback(before_it.remove)
+            stack.callback(after_it.remove)
         with torch.no_grad(), follow:
             model(picture)
-    finally:
-        for hook in hooks:
-            hook.remove()
-        for module, training in modes:
-            module.training = training
     return Description(
         name=model.name,
         note=model.note,

@@ -16,7 +16,7 @@ import runpy
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +26,14 @@ from torch import Tensor, nn
 
 from tinysight.errors import ModelError, RecipeError, unknown
 from tinysight.models import trust
-from tinysight.models.keras_network import KerasNetwork, is_keras
+from tinysight.models.keras_network import KerasNetwork, first_line, is_keras
+from tinysight.models.layers import lay_out
+from tinysight.models.logits import squashed_by
 
 __all__ = ["build", "is_foreign", "resolve", "source"]
 
 SUM = "sha256"  # the option in which the file's sum stands
 SOFTMAX = (nn.Softmax, nn.LogSoftmax)
-SQUASHING = ("SoftmaxBackward0", "LogSoftmaxBackward0", "SigmoidBackward0")
 
 
 def is_foreign(name: str) -> bool:
@@ -66,8 +67,8 @@ def resolve(name: str, options: dict[str, Any], *, named: bool) -> tuple[str, di
         trust.add(digest)
     elif not trust.knows(digest):
         raise ModelError(
-            f"{path} is code that nobody has named on this machine, and is not run; look at it, "
-            f"then name it: tinysight train DATA model={path}:{attribute} --dry-run"
+            f"{path} is code that you have not run on this machine before, so it is not run now; "
+            f"read it, then allow it: tinysight train DATA model={path}:{attribute} --dry-run"
         )
     return f"{path}:{attribute}", {**options, SUM: digest}
 
@@ -79,8 +80,11 @@ def source(name: str) -> bytes:
 
 def build(
     name: str, options: dict[str, Any], shape: tuple[int, int, int], classes: int, *, seed: int
-) -> tuple[nn.Module, str]:
+) -> tuple[nn.Module, str, torch.memory_format]:
     """Return the network, from normalised pictures (n c h w) to logits (n k), and a note on it.
+
+    The third that is returned is how its weights and pictures must lie in memory: channels-last, or
+    contiguous where it does not take that (`x.view(n, -1)` does not).
 
     A function is called with `shape` (h w c) and `classes`, if it takes arguments of these names,
     and with the options. What comes before a softmax at the network's end is what is taken, by the
@@ -93,28 +97,34 @@ def build(
     """
     path, attribute = _parts(name)
     options = {key: value for key, value in options.items() if key != SUM}
-    if b"keras" in _source(path):  # whose first import draws numbers, too
+    cpu: AbstractContextManager[object] = nullcontext()
+    if b"keras" in _source(path):
         os.environ.setdefault("KERAS_BACKEND", "torch")
-        with suppress(ImportError):
-            import keras  # noqa: F401
-    with _seeded(seed), _importing_beside(path):
+        with suppress(ImportError):  # which draws numbers, the first time
+            import keras
+
+            cpu = keras.device("cpu")
+    with _seeded(seed), _importing_beside(path), cpu:
         found = _named(path, attribute)
         if not isinstance(found, nn.Module):
             found = _called(found, name, options, shape, classes)
         elif options:
             raise RecipeError(str(unknown(f"option of model {name}", next(iter(options)), [])))
-    if not isinstance(found, nn.Module):
-        raise ModelError(
-            f"{name} is {type(found).__name__}, expected a torch module, a Keras model on torch's "
-            "backend, or a function that returns one"
-        )
-    if is_keras(found):
-        net: nn.Module = KerasNetwork.made(found, name, shape)
-        said = f"Keras {sys.modules['keras'].__version__} model"
-    else:
-        net, said = found, "torch module"
-    _check(net, name, shape, classes)
-    return net, f"own network, a {said}"
+        if not isinstance(found, nn.Module):
+            raise ModelError(
+                f"{name} is {type(found).__name__}, expected a torch module, a Keras model on "
+                "torch's backend, or a function that returns one"
+            )
+        if is_keras(found):
+            net: nn.Module = KerasNetwork.made(found, name, shape)
+            said = f"Keras {sys.modules['keras'].__version__} model"
+        else:
+            net, said = found, "torch module"
+        _check(net, name, shape, classes)
+    memory_format = _memory_format(net, name, shape, classes)
+    if memory_format == torch.contiguous_format:
+        said += ", contiguous in memory: it does not take channels-last pictures"
+    return net, f"own network, a {said}", memory_format
 
 
 def _parts(name: str) -> tuple[Path, str]:
@@ -135,7 +145,12 @@ def _source(path: Path) -> bytes:
 def _named(path: Path, attribute: str) -> Any:
     """What the file calls so, after it was run."""
     try:
-        found = runpy.run_path(str(path), run_name=path.stem)
+        found = runpy.run_path(str(path), run_name=f"network_{path.stem}")
+    except SystemExit:
+        raise ModelError(
+            f"{path} ends the program when it is run (sys.exit, or arguments that it reads): put "
+            "that below if __name__ == '__main__':"
+        ) from None
     except Exception as error:
         lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if _is(f, path)]
         where = f", line {lines[-1]}" if lines else ""
@@ -177,7 +192,7 @@ def _called(
         ) from None
     try:
         return function(**given, **options)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ModelError(f"{name}: {type(error).__name__}: {error}") from error
 
 
@@ -185,8 +200,8 @@ def _check(net: nn.Module, name: str, shape: tuple[int, int, int], classes: int)
     """Follow two black pictures through the network; a softmax layer at its end is taken out.
 
     Raises:
-        ModelError: it does not take them, does not give an output a class, or ends in a softmax or
-            sigmoid that is no layer.
+        ModelError: it does not take them, does not give an output a class, ends in a sigmoid or in
+            a softmax that is no layer, or has nothing to train.
     """
     output, last = _followed(net, name, shape)
     if last and isinstance(net.get_submodule(last), SOFTMAX):
@@ -198,17 +213,23 @@ def _check(net: nn.Module, name: str, shape: tuple[int, int, int], classes: int)
             f"{name} gives {' x '.join(map(str, output.shape))} for 2 pictures of {classes} "
             f"classes, expected 2 x {classes}"
         )
-    ends = type(output.grad_fn).__name__
-    if ends in SQUASHING:
+    ends = squashed_by(output)
+    if ends == "sigmoid":
         raise ModelError(
-            f"{name} ends in a {ends.removesuffix('Backward0')} that is no layer of its own: "
-            "return what comes before it, the loss does the rest"
+            f"{name} ends in a sigmoid, expected a logit for each class: leave the sigmoid out, "
+            "the loss does the rest"
         )
+    if ends:
+        raise ModelError(
+            f"{name} ends in a {ends} that is no layer of its own: return what comes before it, "
+            "the loss does the rest"
+        )
+    if not any(p.requires_grad for p in net.parameters()):
+        raise ModelError(f"{name} has no weights that could be trained")
 
 
 def _followed(net: nn.Module, name: str, shape: tuple[int, int, int]) -> tuple[Tensor, str | None]:
     """The logits of two black pictures, and the name of the layer that they came from."""
-    h, w, c = shape
     last: list[tuple[str, Any]] = []
     hooks = [
         module.register_forward_hook(lambda _m, _i, out, at=at: last.append((at, out)))
@@ -217,10 +238,9 @@ def _followed(net: nn.Module, name: str, shape: tuple[int, int, int]) -> tuple[T
     ]
     training = net.training
     try:
-        output = net.eval()(torch.zeros(2, c, h, w))
+        output = net.eval()(_black(shape, torch.contiguous_format))
     except Exception as error:
-        first = next(iter(str(error).splitlines()), type(error).__name__)
-        raise ModelError(f"{name} does not take pictures of {h}x{w}x{c}: {first}") from error
+        raise ModelError(f"{name} does not take {_pictures(shape)}: {first_line(error)}") from error
     finally:
         net.train(training)
         for hook in hooks:
@@ -228,6 +248,52 @@ def _followed(net: nn.Module, name: str, shape: tuple[int, int, int]) -> tuple[T
     if not isinstance(output, Tensor):
         raise ModelError(f"{name} gives {type(output).__name__}, expected one tensor of logits")
     return output, next((at for at, out in reversed(last) if out is output), None)
+
+
+def _memory_format(
+    net: nn.Module, name: str, shape: tuple[int, int, int], classes: int
+) -> torch.memory_format:
+    """The memory format in which a network can be trained: channels-last, where it takes that.
+
+    Its statistics are left as they are.
+
+    Raises:
+        ModelError: it fails in training mode, or does not give logits there.
+    """
+    kept = {key: value.clone() for key, value in net.state_dict().items()}
+
+    def trained(memory_format: torch.memory_format) -> object:
+        lay_out(net, memory_format)
+        with torch.no_grad():
+            return net.train()(_black(shape, memory_format))
+
+    try:
+        try:
+            output, found = trained(torch.channels_last), torch.channels_last
+        except RuntimeError:  # as `x.view(len(x), -1)` has it
+            output, found = trained(torch.contiguous_format), torch.contiguous_format
+    except Exception as error:
+        raise ModelError(
+            f"{name} does not take {_pictures(shape)} in training mode: {first_line(error)}"
+        ) from error
+    finally:
+        net.load_state_dict(kept)
+    if not isinstance(output, Tensor) or tuple(output.shape) != (2, classes):
+        raise ModelError(
+            f"{name} gives {type(output).__name__} in training mode, expected logits as in "
+            "evaluation mode"
+        )
+    return found
+
+
+def _black(shape: tuple[int, int, int], memory_format: torch.memory_format) -> Tensor:
+    """Two normalised pictures, n c h w."""
+    h, w, c = shape
+    return torch.zeros(2, c, h, w).contiguous(memory_format=memory_format)
+
+
+def _pictures(shape: tuple[int, int, int]) -> str:
+    return f"pictures of {'x'.join(map(str, shape))}"
 
 
 @contextmanager

@@ -3,24 +3,39 @@
 from __future__ import annotations
 
 import copy
+import re
+import sys
 import warnings
-from collections.abc import Callable
-from typing import Any, Literal, Self, cast
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any, Literal, Self
 
 import torch
 from torch import Tensor, nn
 
 from tinysight.errors import ModelError
+from tinysight.models.logits import squashed_by
 
-__all__ = ["KerasNetwork", "is_keras"]
+__all__ = ["KerasNetwork", "first_line", "is_keras"]
 
 Entry = Literal["n h w c", "n c h w", "n values"]
 
 
 def is_keras(found: object) -> bool:
-    """Say whether this is a Keras model that computes by torch."""
-    origin = {kind.__module__.partition(".")[0] for kind in type(found).__mro__}
-    return "keras" in origin and isinstance(found, nn.Module)
+    """Say whether this is a model or a layer of Keras."""
+    keras = sys.modules.get("keras")
+    return keras is not None and isinstance(found, keras.layers.Layer)
+
+
+def first_line(error: Exception) -> str:
+    r"""Return what went wrong in a network, without where and in bold as Keras says it.
+
+    >>> first_line(ValueError("Exception encountered when calling A.\n\n\x1b[1mno\x1b[0m"))
+    'no'
+    """
+    lines = [re.sub(r"\x1b\[\d*m", "", line).strip() for line in str(error).splitlines()]
+    found = (line for line in lines if line and not line.startswith("Exception encountered when"))
+    return next(found, type(error).__name__)
 
 
 class KerasNetwork(nn.Module):
@@ -57,24 +72,69 @@ class KerasNetwork(nn.Module):
         """Take a model as the user has it; what comes before its softmax is what it returns.
 
         Raises:
-            ModelError: it does not take such pictures, or has no one output.
+            ModelError: it is no model, has no layers, or does not take such pictures.
         """
+        import keras
+
+        if not isinstance(network, keras.Model):
+            raise ModelError(
+                f"{name} is a layer of Keras, {type(network).__name__}, expected a model: "
+                "keras.Sequential([...])"
+            )
         if not network.layers:
             raise ModelError(f"{name} has no layers")
         entry = _entry(network, name, shape)
+        h, w, c = shape
+        pictures = _arranged(torch.zeros(1, c, h, w), entry)
         if not network.built:
-            h, w, c = shape
             try:
                 with torch.no_grad():
-                    network(_arranged(torch.zeros(1, c, h, w), entry))
+                    network(pictures)
             except Exception as error:
-                first = next(iter(str(error).splitlines()), type(error).__name__)
-                raise ModelError(f"{name} cannot be built for {h}x{w}x{c}: {first}") from error
-        return cls(_logits(network), entry)
+                raise ModelError(
+                    f"{name} cannot be built for {h}x{w}x{c}: {first_line(error)}"
+                ) from error
+        return cls(_without_softmax(network, pictures), entry)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the logits (n k) of pictures (n c h w)."""
-        return self.network(_arranged(images, self.entry), training=self.training)
+        import keras
+
+        with keras.device(str(images.device)):  # else Keras takes everything to one of its own
+            return self.network(_arranged(images, self.entry), training=self.training)
+
+    def penalty(self) -> Tensor | None:
+        """Return what the model added to its loss in the last pass: regularisers, `add_loss`."""
+        losses = self.network.losses
+        return torch.stack([torch.as_tensor(loss) for loss in losses]).sum() if losses else None
+
+    @contextmanager
+    def watched(
+        self, enter: Callable[[], None], leave: Callable[[str, Any, Sequence[Any], Any], None]
+    ) -> Iterator[None]:
+        """Call `enter` before and `leave` after each layer, whose torch hooks Keras does not call.
+
+        Args:
+            leave: takes a layer's name, the layer, its learnable variables and its output.
+        """
+
+        def watching(name: str, layer: Any, call: Callable[..., Any]) -> Callable[..., Any]:
+            def called(*args: Any, **kwargs: Any) -> Any:
+                enter()
+                output = call(*args, **kwargs)
+                leave(name, layer, layer.trainable_variables, output)
+                return output
+
+            return called
+
+        leaves = _leaves(self.network)
+        try:
+            for name, layer in leaves:  # past Keras's own __setattr__, which tracks what is set
+                object.__setattr__(layer, "call", watching(name, layer, layer.call))
+            yield
+        finally:
+            for _, layer in leaves:
+                layer.__dict__.pop("call", None)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> KerasNetwork:
         with warnings.catch_warnings():  # Keras's own, of how it hands arrays to NumPy 2
@@ -134,14 +194,35 @@ def _entry(network: Any, name: str, shape: tuple[int, int, int]) -> Entry:
     return "n c h w" if first and "n c h w" in fitting else fitting[0]
 
 
-def _logits(network: Any) -> Any:
-    """The model without the softmax that its last layer ends in, if it does."""
+def _without_softmax(network: Any, pictures: Tensor) -> Any:
+    """The model without the softmax that it ends in, if that is a layer's.
+
+    Which layer's it is, is seen by how the output comes about without it.
+    """
     import keras
 
     last = network.layers[-1]
     if isinstance(last, keras.layers.Softmax):
-        return keras.Model(network.inputs, last.input)
+        with suppress(AttributeError, ValueError):  # of a model that is no graph of layers
+            if network.outputs[0] is last.output:
+                return keras.Model(network.inputs, last.input)
+    if squashed_by(network(pictures, training=False)) != "softmax":
+        return network
     ends = (keras.activations.softmax, keras.activations.log_softmax)
-    if getattr(last, "activation", None) in ends:
-        cast("Any", last).activation = keras.activations.linear
+    for _, layer in reversed(_leaves(network)):
+        kept = getattr(layer, "activation", None)
+        if kept in ends:
+            layer.activation = keras.activations.linear
+            if squashed_by(network(pictures, training=False)) is None:
+                break
+            layer.activation = kept
     return network
+
+
+def _leaves(network: Any, within: str = "") -> list[tuple[str, Any]]:
+    """The layers of a model and of those in it, with their names."""
+    found: list[tuple[str, Any]] = []
+    for layer in network.layers:
+        name = f"{within}{layer.name}"
+        found += _leaves(layer, f"{name}.") if hasattr(layer, "layers") else [(name, layer)]
+    return found

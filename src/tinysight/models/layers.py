@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tinysight.errors import ModelError
+from tinysight.models.keras_network import KerasNetwork
 
 __all__ = [
     "Classifier",
@@ -23,6 +24,7 @@ __all__ = [
     "Whiten",
     "basic_block",
     "conv_norm_relu",
+    "lay_out",
     "named",
     "plain_block",
     "residual",
@@ -33,15 +35,24 @@ GREY_LEVEL = 1 / 255
 
 @final
 class Normalise(nn.Module):
-    """Bring pictures to mean 0 and deviation 1 a channel, as float32 in channels-last memory.
+    """Bring pictures to mean 0 and deviation 1 a channel, as float32.
 
     `mean` and `deviation` are fractions of the full range (0..1), one a channel, and travel with
     the weights. A channel whose deviation is under one grey level is as good as constant: it is
     centred and otherwise left, so that a later picture that differs there does not explode.
+
+    Attributes:
+        memory_format: how what it returns lies in memory.
     """
 
-    def __init__(self, mean: Sequence[float], deviation: Sequence[float]) -> None:
+    def __init__(
+        self,
+        mean: Sequence[float],
+        deviation: Sequence[float],
+        memory_format: torch.memory_format = torch.channels_last,
+    ) -> None:
         super().__init__()
+        self.memory_format = memory_format
         spread = torch.tensor(list(deviation), dtype=torch.float32)
         spread = torch.where(spread < GREY_LEVEL, torch.ones_like(spread), spread)
         self.mean: Tensor
@@ -57,7 +68,7 @@ class Normalise(nn.Module):
         but not its difference from the mean. What follows may round.
         """
         # the conversion copies anyway, so the change of memory format costs nothing
-        x = images.to(torch.float32, memory_format=torch.channels_last)
+        x = images.to(torch.float32, memory_format=self.memory_format)
         return (x - 255 * self.mean) / (255 * self.deviation)
 
 
@@ -71,6 +82,9 @@ class Classifier(nn.Module):
         classes: number of classes, k.
         name: its name in `MODELS`.
         note: what the builder chose for this size of picture, one phrase.
+        memory_format: of its weights and of the pictures within it: channels-last, which
+            convolutions on CPUs and tensor cores like, but for a network of the user's own that
+            does not take it.
     """
 
     def __init__(
@@ -83,6 +97,7 @@ class Classifier(nn.Module):
         deviation: Sequence[float],
         name: str = "custom",
         note: str = "",
+        memory_format: torch.memory_format = torch.channels_last,
     ) -> None:
         super().__init__()
         if not len(mean) == len(deviation) == shape[2]:
@@ -92,7 +107,8 @@ class Classifier(nn.Module):
             )
         self.shape, self.classes, self.name, self.note = shape, classes, name, note
         self.sizes = {shape[:2]}
-        self.normalise = Normalise(mean, deviation)
+        self.memory_format = memory_format
+        self.normalise = Normalise(mean, deviation, memory_format)
         self.net = net
 
     @torch.no_grad()
@@ -119,6 +135,10 @@ class Classifier(nn.Module):
         finally:
             self.train(training)
 
+    def penalty(self) -> Tensor | None:
+        """Return what the network adds to the loss of its last pass, as a Keras model may."""
+        return self.net.penalty() if isinstance(self.net, KerasNetwork) else None
+
     def forward(self, images: Tensor) -> Tensor:
         """Return the logits (n k, float32 under autocast too).
 
@@ -137,6 +157,12 @@ class Classifier(nn.Module):
             )
         logits = self.net(self.normalise(images))
         return logits.to(torch.promote_types(logits.dtype, torch.float32))
+
+
+def lay_out(module: nn.Module, memory_format: torch.memory_format) -> None:
+    """Bring a module's weights of four dimensions into a memory format, in place."""
+    # the stubs of Module.to do not know memory_format
+    module.to(memory_format=memory_format)  # pyright: ignore[reportCallIssue]
 
 
 @final

@@ -14,7 +14,13 @@ from typing import Literal
 
 from torch import nn
 
-from tinysight.models import keras
+from tinysight.models.keras_conventions import (
+    Conventions,
+    batch_norm,
+    batch_norm_1d,
+    same_conv,
+    start,
+)
 from tinysight.models.layers import Shuffle, named
 from tinysight.models.options import Dropout, Hidden, Order, Width
 
@@ -72,7 +78,7 @@ def plain(
     batchnorm: bool = False,
     dropout: Dropout = 0.0,
     padding: Padding = "same",
-    conventions: keras.Conventions = "torch",
+    conventions: Conventions = "torch",
     shuffle: Order | None = None,
 ) -> tuple[nn.Module, str]:
     """Return 3 blocks of `width`, twice and four times `width` channels, and one dense layer.
@@ -84,7 +90,7 @@ def plain(
     `shuffle` puts the pixels of every picture into another order first, which it draws: what is
     local is lost, and what a convolution knows of pictures with it.
     """
-    norm = keras.batch_norm if conventions == "keras" else nn.BatchNorm2d
+    norm = batch_norm if conventions == "keras" else nn.BatchNorm2d
     norms = [norm(width * 2**i) for i in range(BLOCKS)] if batchnorm else None
     ordered, said = _order(shape, shuffle)
     parts, features, note = _blocks(shape, width, norms, padding)
@@ -92,7 +98,7 @@ def plain(
         parts["dropout"] = nn.Dropout(dropout)
     net = named(**ordered, **parts, head=nn.Linear(features, classes))
     if conventions == "keras":
-        keras.start(net)
+        start(net)
     return net, said + note
 
 
@@ -116,9 +122,9 @@ def p0(
     for number, (layers, pooled) in enumerate(P0, start=1):
         block: dict[str, nn.Module] = {}
         for place, (side, stride, factor) in enumerate(layers, start=1):
-            conv, size = keras.same_conv(size, inside, factor * width, side, stride)
+            conv, size = same_conv(size, inside, factor * width, side, stride)
             inside = factor * width
-            block[f"layer{place}"] = named(conv=conv, norm=keras.batch_norm(inside), relu=nn.ReLU())
+            block[f"layer{place}"] = named(conv=conv, norm=batch_norm(inside), relu=nn.ReLU())
         if pooled and min(size) >= 2:
             block["pool"] = nn.MaxPool2d(2)
             size = size[0] // 2, size[1] // 2
@@ -129,7 +135,7 @@ def p0(
     features, hidden = h * w * inside, 8 * width
     dense: dict[str, nn.Module] = {
         "dense": nn.Linear(features, hidden, bias=False),
-        "norm": keras.batch_norm_1d(hidden),
+        "norm": batch_norm_1d(hidden),
         "relu": nn.ReLU(),
     }
     if dropout:
@@ -137,7 +143,7 @@ def p0(
     net = named(
         **parts, flatten=nn.Flatten(), hidden=named(**dense), head=nn.Linear(hidden, classes)
     )
-    keras.start(net)
+    start(net)
     return net, f"{shape[0]}x{shape[1]} to {h}x{w}; flattens {features:,} values"
 
 
@@ -149,7 +155,7 @@ def p3(
     1,455,626 parameters for 10 classes of 32x32x3 pictures, of which 896 are the running
     statistics of the batch norms, so that 1,454,730 are trained.
     """
-    norms = [keras.batch_norm(64 * 2**i) for i in range(BLOCKS)]
+    norms = [batch_norm(64 * 2**i) for i in range(BLOCKS)]
     parts, features, note = _blocks(shape, 64, norms)
     net = named(
         **parts,
@@ -157,7 +163,7 @@ def p3(
         hidden2=_dense(256, 128, dropout),
         head=nn.Linear(128, classes),
     )
-    keras.start(net)
+    start(net)
     return net, note
 
 

@@ -134,7 +134,7 @@ class Recipe(Part):
         if self.schedule.warmup >= self.epochs:
             raise ValueError(
                 f"schedule.warmup ({self.schedule.warmup:g}) must end before the training does, "
-                f"after {self.epochs} epochs; schedule.warmup=0 leaves it away"
+                f"after {self.epochs} epochs; schedule.warmup=0 leaves it out"
             )
         return self
 

@@ -18,7 +18,7 @@ DIGITS = 40  # of a number; a longer text is none
 def as_typed(text: str, path: str, kind: type[Part]) -> Any:
     """Return what a text stands for in the field at a dotted path; what is none of it stays text.
 
-    `none` and `null` are None. The brackets of a list may be left away. Where no type says more,
+    `none` and `null` are None. The brackets of a list may be left out. Where no type says more,
     in the options of a model, every JSON value is read.
 
     >>> from tinysight.recipe import Recipe

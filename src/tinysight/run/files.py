@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tinysight.errors import ResourceError
 
-__all__ = ["is_there", "make_folder", "put", "sync", "why", "write_atomic"]
+__all__ = ["is_there", "is_unfinished", "make_folder", "put", "sync", "why", "write_atomic"]
 
 WINDOWS = os.name == "nt"
 
@@ -32,6 +32,11 @@ def write_atomic(path: Path, content: bytes | str) -> None:
         if isinstance(error, OSError | ValueError):  # ValueError: a path with a zero byte
             raise ResourceError(f"cannot write {path}: {why(error)}") from None
         raise
+
+
+def is_unfinished(name: str) -> bool:
+    """Say whether `write_atomic` gave a file this name while it wrote: it was killed then."""
+    return name.startswith(".") and name.endswith(".tmp")
 
 
 def put(path: Path, raw: bytes) -> None:

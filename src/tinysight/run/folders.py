@@ -23,6 +23,7 @@ def check(
     *,
     what: str = "folder",
     is_empty: Callable[[Path], bool] = _is_empty,
+    full: str = "is not empty",
 ) -> None:
     """Refuse at once what making a folder would refuse later.
 
@@ -30,6 +31,7 @@ def check(
         out: the folder that is to be made; None: one below `root`.
         what: it is called in messages.
         is_empty: says whether a folder that is there may be taken.
+        full: what is said of one that may not.
 
     Raises:
         UsageError: `out` is a file or is not empty.
@@ -42,7 +44,7 @@ def check(
         if path.is_file():
             raise UsageError(f"--out {path} is a file; name a new or empty folder")
         if out is not None and path.is_dir() and not is_empty(path):
-            raise not_empty(path)
+            raise not_empty(path, full)
         there = next(p for p in (path, *path.absolute().parents) if p.exists())
         if not there.is_dir():
             raise not_made(path, f"{there} is a file", what)
@@ -102,6 +104,6 @@ def not_made(path: Path, said: str, what: str = "folder") -> ResourceError:
     )
 
 
-def not_empty(path: Path) -> UsageError:
+def not_empty(path: Path, full: str = "is not empty") -> UsageError:
     """Return the error for a folder that holds something."""
-    return UsageError(f"--out {path} is not empty; name a new or empty folder")
+    return UsageError(f"--out {path} {full}; name a new or empty folder")

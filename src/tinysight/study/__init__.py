@@ -2,8 +2,8 @@
 
 design.py         what a study is
 overfitting.py    source project P1: by heart or not, and what helps
-locality.py       mlp-vs-cnn: what a CNN knows of neighbouring pixels
-normalising.py    batchnorm: is training steadier and faster with it
+mlp_vs_cnn.py     what a CNN knows of neighbouring pixels
+batchnorm.py      is training steadier and faster with it
 stability.py      learning rate against batch size
 depth.py          capacity, regularisation, residual connections
 augmentation.py   each transform alone, and together
@@ -41,7 +41,8 @@ from tinysight.progress import Progress
 from tinysight.recipe import Data, Recipe
 from tinysight.reporting import formats
 from tinysight.run import folders
-from tinysight.study import augmentation, depth, locality, normalising, overfitting, stability
+from tinysight.run.files import is_unfinished
+from tinysight.study import augmentation, batchnorm, depth, mlp_vs_cnn, overfitting, stability
 from tinysight.study.design import SCALES, Arm, Scale, Study
 from tinysight.study.report import Report
 from tinysight.study.running import carry_out, overridden
@@ -50,9 +51,9 @@ __all__ = ["STUDIES", "Report", "run_study"]
 
 STUDIES: Mapping[str, Study] = {
     "augmentation": augmentation.STUDY,
-    "batchnorm": normalising.STUDY,
+    "batchnorm": batchnorm.STUDY,
     "depth": depth.STUDY,
-    "mlp-vs-cnn": locality.STUDY,
+    "mlp-vs-cnn": mlp_vs_cnn.STUDY,
     "overfitting": overfitting.STUDY,
     "stability": stability.STUDY,
 }
@@ -106,7 +107,8 @@ def run_study(
         raise UsageError(f"scale must be {' or '.join(SCALES)}, got {scale!r}")
     size = cast(Scale, scale)
     choose_device(device)
-    folders.check(out, ROOT, is_empty=partial(_is_of, name))
+    other = f"holds something other than the study {name}"
+    folders.check(out, ROOT, is_empty=partial(_is_of, name), full=other)
     began = time.perf_counter()
     progress = Progress(quiet=quiet)
     reading = {**given(value_range, layout, classes), "skip_bad": skip_bad}
@@ -129,6 +131,7 @@ def run_study(
         results,
         reused,
         time.perf_counter() - began,
+        own,
         _command(name, data, seeds, size, out, device, overrides, reading),
         place,
     )
@@ -182,7 +185,8 @@ def _place(study: Study, data: DataSet, scale: Scale, arms: Sequence[Arm], *, pl
 
 def _is_of(name: str, folder: Path) -> bool:
     """Whether a folder holds nothing but this study, from before."""
-    if any(path.name not in CONTENTS for path in folder.iterdir()):
+    # A file that was being written when the process was killed has a name of its own.
+    if any(p.name not in CONTENTS and not is_unfinished(p.name) for p in folder.iterdir()):
         return False
     runs = folder / "runs"
     if runs.is_dir() and not all(RUN.fullmatch(path.name) for path in runs.iterdir()):

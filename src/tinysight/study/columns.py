@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from tinysight.study.design import Column
+from tinysight.study.estimate import Estimate
+from tinysight.study.outcome import Results
 from tinysight.study.saying import points
 
-__all__ = ["CLEAN", "DIVERGED", "GAP", "LEARNED_NOTHING", "VALIDATION"]
+__all__ = ["CLEAN", "DIVERGED", "GAP", "LEARNED_NOTHING", "RUNNING", "VALIDATION"]
 
-CLEAN = Column("Training, clean", lambda results, arm: results.clean(arm))
-VALIDATION = Column("Validation", lambda results, arm: results.accuracy(arm))
-GAP = Column("Gap, clean", lambda results, arm: results.gap(arm), points)
+
+def _if_none_diverged(
+    value: Callable[[Results, str], Estimate],
+) -> Callable[[Results, str], Estimate | str]:
+    """What is measured on training pictures: a training that diverged has nothing of the kind."""
+
+    def found(results: Results, arm: str) -> Estimate | str:
+        if broken := results.diverged(arm):
+            return f"{broken} of {len(results.outcomes[arm])} diverged"
+        return value(results, arm)
+
+    return found
+
+
+CLEAN = Column("Training, clean", _if_none_diverged(Results.clean))
+RUNNING = Column("Training, running", _if_none_diverged(Results.running))
+GAP = Column("Gap, clean", _if_none_diverged(Results.gap), points)
+VALIDATION = Column("Validation", Results.accuracy)
 LEARNED_NOTHING = Column(
     "Learned nothing", lambda results, arm: f"{results.idle(arm)} of {len(results.outcomes[arm])}"
 )

@@ -39,18 +39,22 @@ class Part:
         return {"yes": "won", "no": "lost", "undecided": ""}[answer(self.difference)]
 
 
-def by_class(results: Results, sides: tuple[str, str]) -> list[Part]:
-    """Compare two arms on each class that has validation pictures, the largest difference first."""
-    return _compared(results, sides, {name: (name,) for name in results.classes})
+def by_class(results: Results, sides: tuple[str, str], *, picked: int = 1) -> list[Part]:
+    """Compare two arms on each class that has validation pictures, the largest difference first.
+
+    Args:
+        picked: of how many arms each side was picked by its accuracy on the same pictures.
+    """
+    return _compared(results, sides, {name: (name,) for name in results.classes}, picked)
 
 
-def by_group(results: Results, sides: tuple[str, str]) -> list[Part]:
-    """Compare two arms on each group of classes; none where the classes are not known to have."""
-    return _compared(results, sides, groups(results.classes))
+def by_group(results: Results, sides: tuple[str, str], *, picked: int = 1) -> list[Part]:
+    """Compare two arms on each group of classes; none where the classes have no known groups."""
+    return _compared(results, sides, groups(results.classes), picked)
 
 
 def _compared(
-    results: Results, sides: tuple[str, str], named: Mapping[str, Sequence[str]]
+    results: Results, sides: tuple[str, str], named: Mapping[str, Sequence[str]], picked: int
 ) -> list[Part]:
     first, second = (results.hits(arm) for arm in sides)
     place = {name: i for i, name in enumerate(results.classes)}
@@ -61,7 +65,7 @@ def _compared(
     masks = {name: at for name, at in masks.items() if at.any()}
     if not masks:
         return []
-    differences = advantages(first, second, list(masks.values()))
+    differences = advantages(first, second, list(masks.values()), picked=picked)
     found = [
         Part(
             name,

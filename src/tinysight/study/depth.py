@@ -141,7 +141,8 @@ STUDY = Study(
     question="What does depth give, and what does it ask for?",
     about="The residual networks of He et al. for small pictures and the same without their "
     "connections, of several depths; with regularisation (augmentation and weight decay) and "
-    "without.",
+    "without. All learn by SGD at one rate for one small number of epochs: compared is what they "
+    "come to in that time, not what each can.",
     data={"small": ("digits", {"size": 16, "validation_share": 0.5}), "full": ("cifar10", {})},
     arms=_arms,
     columns=(CLEAN, VALIDATION, GAP),

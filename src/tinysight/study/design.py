@@ -107,6 +107,7 @@ class Study:
         sides: the two arms whose classes are compared, the one that should be better first.
         picks: what is picked by the validation pictures on which it is then compared, at an
             interval that allows for it; "" is none.
+        picked: of how many arms each of the sides is picked; 1: it is not.
         drawings: its figures.
     """
 
@@ -120,3 +121,4 @@ class Study:
     sides: Callable[[Results], tuple[str, str]]
     drawings: Callable[[Results], Iterator[Drawing]]
     picks: str = ""
+    picked: int = 1

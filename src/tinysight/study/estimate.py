@@ -102,16 +102,20 @@ def advantage(first: Hits, second: Hits, *, family: int = 1, weight: float = 1.0
     return _two_ways(first - weight * second, (1.0, -1.0), (-weight, 1.0), _level(family))
 
 
-def advantages(first: Hits, second: Hits, parts: Sequence[NDArray[np.bool_]]) -> list[Estimate]:
+def advantages(
+    first: Hits, second: Hits, parts: Sequence[NDArray[np.bool_]], *, picked: int = 1
+) -> list[Estimate]:
     """Return the advantage on each of several parts of the pictures; all intervals hold together.
 
-    Each is at 1 - 0.05 / their number (Bonferroni). Of few seeds the variance of one part is hardly
-    known: it is taken to be at least the mean of all parts', with the degrees of freedom of that.
+    Each is at 1 - 0.05 / their number / `picked` (Bonferroni). Of few seeds the variance of one
+    part is hardly known: it is taken to be at least the mean of all parts', with the degrees of
+    freedom of that.
 
     Args:
         parts: of each which pictures are in it.
+        picked: of how many `first`, and `second`, was picked on the same pictures.
     """
-    level = _level(len(parts))
+    level = _level(len(parts) * picked)
     by_seed = [(first - second)[:, at].mean(axis=1) for at in parts if at.any()]
     between = [float(np.var(values, ddof=1)) for values in by_seed] if len(first) > 1 else []
     squares = sum(v**2 for v in between)

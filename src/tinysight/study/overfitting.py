@@ -12,7 +12,7 @@ from tinysight.evaluation.fitting import OVERFIT_GAP, UNDERFIT_TRAIN
 from tinysight.recipes import RECIPES
 from tinysight.study import drawing
 from tinysight.study.arms import facts_of, fixed
-from tinysight.study.columns import CLEAN, GAP, VALIDATION
+from tinysight.study.columns import CLEAN, GAP, RUNNING, VALIDATION
 from tinysight.study.design import Arm, Column, Drawing, Finding, Scale, Study
 from tinysight.study.estimate import answer, mean, negative, share_variance
 from tinysight.study.outcome import Results
@@ -173,7 +173,7 @@ STUDY = Study(
     data={"small": ("digits", {"size": 16, "validation_share": 0.9}), "full": ("cifar10", {})},
     arms=_arms,
     columns=(
-        Column("Training, running", lambda results, arm: results.running(arm)),
+        RUNNING,
         CLEAN,
         VALIDATION,
         GAP,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -38,6 +38,7 @@ class Report:
     Attributes:
         reused: how many of the trainings were done before.
         seconds: from the study's beginning to its end, this time.
+        overrides: the fields of all recipes that are others than the study has.
         command: which carries it out again; None where its data was in memory.
         path: the folder with study.html, study.json, the figures and the runs.
     """
@@ -50,6 +51,7 @@ class Report:
     results: Results
     reused: int
     seconds: float
+    overrides: Mapping[str, Any]
     command: str | None
     path: Path
 
@@ -71,12 +73,12 @@ class Report:
     @cached_property
     def classes(self) -> Sequence[Part]:
         """The first of the sides against the second, class by class."""
-        return by_class(self.results, self.sides)
+        return by_class(self.results, self.sides, picked=self.study.picked)
 
     @cached_property
     def groups(self) -> Sequence[Part]:
         """The same by groups of classes, where the data set has some."""
-        return by_group(self.results, self.sides)
+        return by_group(self.results, self.sides, picked=self.study.picked)
 
     @property
     def trainings(self) -> int:

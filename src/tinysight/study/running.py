@@ -40,7 +40,7 @@ def overridden(arms: Sequence[Arm], data: DataSet, values: Mapping[str, Any]) ->
     """
     varied = {name for name, several in _values(arms).items() if len(several) > 1}
     if name := next((n for n in values if n in varied or n in OWN), None):
-        raise RecipeError(f"{name} is what the study itself sets; leave it away")
+        raise RecipeError(f"{name} is set by the study itself; leave it out")
     named = not {"model", "model.name"}.isdisjoint(values)  # by the user just now, see `foreign`
     found = []
     for arm in arms:
@@ -48,8 +48,8 @@ def overridden(arms: Sequence[Arm], data: DataSet, values: Mapping[str, Any]) ->
         before, after = arm.recipe.fields(), recipe.fields()
         if name := next((n for n in varied if before.get(n) != after.get(n)), None):
             raise RecipeError(
-                f"{', '.join(values)} would change {name}, which is what the study itself sets; "
-                "leave it away"
+                f"{', '.join(values)} would change {name}, which the study itself sets; "
+                "leave it out"
             )
         model = resolve_model(recipe.model, named=named)
         if recipe.schedule.name == "plateau":

@@ -58,15 +58,16 @@ def _best(results: Results, batch: int) -> str:
     return results.best(results.where(batch=batch))
 
 
-def _growth(results: Results, rate_of: str) -> Estimate:
+def _growth(results: Results, rate_of: str) -> tuple[Estimate, str]:
     """By which power of the batch size a rate grows: the slope between logarithms, by seed.
 
-    That a rate lies anywhere between two of those tried is part of the interval.
+    That a rate lies anywhere between two of those tried is part of the interval. One outside of
+    those tried would not be seen: how often that may be is the sentence that is returned.
 
     Args:
         rate_of: "best", or "largest" of those that come half of the way from a guess to the best.
     """
-    batches, slopes = _batches(results), []
+    batches, slopes, edges = _batches(results), [], 0
     for seed in range(len(next(iter(results.outcomes.values())))):
         chosen = []
         for batch in batches:
@@ -79,9 +80,14 @@ def _growth(results: Results, rate_of: str) -> Estimate:
             learns = [rate for rate, a in found.items() if a >= enough]
             chosen.append(max(learns, default=best) if rate_of == "largest" else best)
         slopes.append(float(np.polyfit(np.log(batches), np.log(chosen), 1)[0]))
+        edges += sum(rate in (RATES[0], RATES[-1]) for rate in chosen)
     step = math.log(RATES[-1] / RATES[0]) / (len(RATES) - 1)
     spread = float(np.square(np.log(batches) - np.mean(np.log(batches))).sum())
-    return mean(slopes, sampling=step**2 / 12 / spread)
+    said = (
+        f" In {edges} of {len(slopes) * len(batches)} it is the lowest or the highest rate tried, "
+        "and may lie beyond."
+    )
+    return mean(slopes, sampling=step**2 / 12 / spread), said * bool(edges)
 
 
 def _too_high(results: Results, arm: str) -> bool:
@@ -91,17 +97,17 @@ def _too_high(results: Results, arm: str) -> bool:
 
 
 def _findings(results: Results) -> Sequence[Finding]:
-    growth, largest = _growth(results, "best"), _growth(results, "largest")
+    (growth, edges), (largest, last) = _growth(results, "best"), _growth(results, "largest")
     batches = _batches(results)
     small, large = batches[0], batches[-1]
     (highest,) = results.where(batch=small, rate=RATES[-1])
     best = _best(results, small)
     above = [arm for arm in results.arms if _too_high(results, arm)]
-    won = results.advantage(best, _best(results, large), family=len(RATES))  # picked of so many
+    won = results.advantage(best, _best(results, large), family=STUDY.picked)
     return [
         Finding(
             f"With batches of {small} a learning rate of {RATES[-1]:g} ruins the training.",
-            results.advantage(highest, best, weight=0.5),
+            results.advantage(highest, best, weight=0.5, family=STUDY.picked),
             f"It ends at {percent(results.accuracy(highest))}, where a rate of "
             f"{results.arms[best]['rate']:g} ends at {percent(results.accuracy(best))}; under half "
             "of the way from a guess to that is ruined. Of "
@@ -114,12 +120,13 @@ def _findings(results: Results) -> Sequence[Finding]:
         Finding(
             "The best learning rate grows with the batch size.",
             growth,
-            f"As its power of {number(growth)}; 1 would be the linear rule, 0.5 that of the root.",
+            f"As its power of {number(growth)}; 1 would be the linear rule, 0.5 that of the root."
+            + edges,
         ),
         Finding(
             "So does the largest that still comes half of the way.",
             largest,
-            f"As the batch size's power of {number(largest)}.",
+            f"As the batch size's power of {number(largest)}." + last,
         ),
         Finding(
             "In the same number of epochs small batches learn more.",
@@ -143,7 +150,7 @@ def _drawings(results: Results) -> Iterator[Drawing]:
             down=("Batch size", [str(b) for b in batches]),
             across=("Learning rate", [f"{r:g}" for r in RATES]),
             title="Validation accuracy, percent",
-            remark="✕ diverged or lost at too high a rate, ○ too slow to learn: of the seeds",
+            remark="Learned nothing, of the seeds: ✕ rate too high, or diverged, ○ rate too low",
         ),
     )
 
@@ -171,4 +178,5 @@ STUDY = Study(
     sides=_sides,
     drawings=_drawings,
     picks="the best learning rate of each batch size",
+    picked=len(RATES),
 )

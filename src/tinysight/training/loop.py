@@ -11,7 +11,6 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import nn
 
 from tinysight.augment import size_at
 from tinysight.data.dataset import Split
@@ -25,6 +24,7 @@ from tinysight.machine import (
     repeatable,
     using,
 )
+from tinysight.models.layers import Classifier
 from tinysight.process import holding_memory, peak_memory, process_seconds
 from tinysight.progress import Progress, span
 from tinysight.recipe import Recipe
@@ -59,7 +59,7 @@ NOT_MEASURED = (math.nan, math.nan)
 
 
 def fit(
-    model: nn.Module,
+    model: Classifier,
     train: Split,
     validation: Split | None,
     recipe: Recipe,
@@ -215,7 +215,7 @@ def fit(
         network, compilation = compiled(
             model.train(), compilation, precision, samples, autocast, progress.say
         )
-        found = environment(device, threads, precision, compilation)
+        found = environment(device, threads, precision, compilation, model.memory_format)
         folder.write_json("environment", _joined(folder, found, now.step) if start else found)
         epoch_started = time.perf_counter() - now.epoch_seconds
 

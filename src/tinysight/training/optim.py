@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor, nn
@@ -72,14 +72,14 @@ class Optimiser:
 
     @torch.no_grad()
     def step(self, found_inf: Tensor | None = None) -> None:
-        """Change the parameters by their gradients, which all must have.
+        """Change the parameters that have a gradient; others stay, as `torch.optim` has it.
 
         Args:
             found_inf: one truth value on the device of the parameters: where it is true, nothing is
                 changed. The host does not wait for it.
         """
         found_inf = None if found_inf is None else found_inf.float()
-        for group in self.groups:
+        for group in map(_with_gradients, self.groups):
             params: list[Tensor] = [*group.params]
             grads = [p.grad for p in params if p.grad is not None]
             if group.rule == "muon":
@@ -145,6 +145,16 @@ class Optimiser:
             eps=eps,
             maximize=False,
         )
+
+
+def _with_gradients(group: Group) -> Group:
+    """The group's parameters that have a gradient, and what is kept of them: the same tensors."""
+    at = [i for i, parameter in enumerate(group.params) if parameter.grad is not None]
+    if len(at) == len(group.params):
+        return group
+    kept = {kind: getattr(group, kind) for kind in ("first", "second", "steps")}
+    some = {kind: [tensors[i] for i in at] if tensors else [] for kind, tensors in kept.items()}
+    return replace(group, params=[group.params[i] for i in at], **some)
 
 
 def optimiser(model: nn.Module, settings: recipe.Optim) -> Optimiser:

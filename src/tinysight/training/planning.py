@@ -120,6 +120,7 @@ class Plan:
                 ", test-selected (protocol=source, which learns from validation too): no measure "
                 "of new pictures"
             )
+        layout = str(self.model.memory_format).removeprefix("torch.").replace("_", "-")
         lines = {
             "data": f"{d.title}: {sizes}; {h[0]}x{h[1]}x{h[2]}, {len(d.classes)} classes",
             "model": f"{r.model.name}: {self.table.parameters:,} parameters, "
@@ -128,7 +129,7 @@ class Plan:
             f"{_count(per_epoch, 'step')}, batch {r.batch_size}, {r.optim.name} {r.optim.lr:g} "
             f"{r.schedule.name}, seed {r.seed}",
             "score": f"{chosen}; clean training accuracy of {clean:,}, {_within(clean)}",
-            "machine": f"{self.device.type}, {self.threads}; channels-last; "
+            "machine": f"{self.device.type}, {self.threads}; {layout}; "
             f"{self.precision.name}: {self.precision.why}; {self.compilation}",
         }
         notes = [("note", note) for note in self.notes]
@@ -164,7 +165,8 @@ def plan(data: DataSet, recipe: Recipe, *, device: str = "auto", compilation: st
             compilation,
             place,
             total,
-            blocks=blocks(model),
+            # the kernels' maps are channels-last
+            blocks=blocks(model) if model.memory_format == torch.channels_last else 0,
             pixels=total * recipe.batch_size * math.prod(data.shape[:2]),
         )
         notes, init = list(data.notes), None

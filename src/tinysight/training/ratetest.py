@@ -138,7 +138,7 @@ def range_test(
                 break
     if len(losses) < 2:
         raise UsageError(
-            f"the loss or a gradient is not finite at a rate of {low:g} already; give a lower low"
+            f"the loss or a gradient is not finite at a rate of {low:g} already; give a lower --low"
         )
     curve = smoothed(rates, losses, guess)
     found = judged(rates, curve, guess)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from tinysight.augment import augment, mix
 from tinysight.augment.layout import beside
+from tinysight.models.layers import Classifier
 from tinysight.recipe import Recipe
 from tinysight.training.compiling import Network
 from tinysight.training.loss import cross_entropy
@@ -53,7 +54,7 @@ def make_batch(
 
 def update(
     network: Network,
-    model: nn.Module,
+    model: Classifier,
     optimizer: Optimiser,
     images: Tensor,
     targets: Tensor,
@@ -63,6 +64,8 @@ def update(
     autocast: AbstractContextManager[object],
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Do one step at the optimiser's rate; return the logits, the loss, and whether it is broken.
+
+    The loss is the cross-entropy; what a network adds to it for its weights is trained on alone.
 
     A broken step, one whose loss or gradient is no number, changes no weight. The host waits for
     nothing.
@@ -75,11 +78,13 @@ def update(
     with autocast:
         logits = network(images)
     loss = cross_entropy(logits.float(), targets, weights, smoothing=recipe.loss.label_smoothing)
+    penalty = model.penalty()
+    total = loss if penalty is None else loss + penalty
     optimizer.zero_grad()
-    loss.backward()
+    total.backward()
     if recipe.optim.clip:
         nn.utils.clip_grad_norm_(model.parameters(), recipe.optim.clip)
-    broken = _broken(loss, model)
+    broken = _broken(total, model)
     optimizer.step(found_inf=broken)
     return logits, loss, broken
 

@@ -379,7 +379,7 @@ def test_sources_that_are_none() -> None:
         load({"val": (X, Y), "valid": (X, Y)})
     with pytest.raises(UsageError, match="a train split is needed; got test"):
         load({"test": (X, Y)})
-    with pytest.raises(UsageError, match="has a test split and test was given; leave one away"):
+    with pytest.raises(UsageError, match="has a test split and test was given; leave one out"):
         load({"train": (X, Y), "test": (X, Y)}, test=(X, Y))
     with pytest.raises(UsageError, match=r"data.label='fine' .*; this data is in memory with one"):
         load((X, Y), Recipe(data={"label": "fine"}).data)

@@ -161,7 +161,7 @@ def test_names_of_the_classes(tmp_path: Path) -> None:
     )
     ten_python(tmp_path / "y")
     assert read(tmp_path / "y", NAMES).classes == NAMES
-    refused("names its 10 classes itself; leave classes away", tmp_path / "y", classes=tuple("ab"))
+    refused("names its 10 classes itself; leave classes out", tmp_path / "y", classes=tuple("ab"))
 
 
 def test_data_of_ones_own_may_have_other_classes(tmp_path: Path) -> None:

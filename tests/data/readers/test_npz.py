@@ -217,7 +217,7 @@ def test_the_names_of_the_classes(tmp_path: Path, noise: Noise) -> None:
         for names in (np.array(["cat", "dög"]), np.char.encode(["cat", "dög"], "utf-8")):
             reading = read(save(path, images=images, labels=LABELS, **{key: names}))
             assert (reading.classes, reading.numbered) == (("cat", "dög"), False)
-    with pytest.raises(DataError, match=r"a\.npz names its 2 classes itself; leave classes away"):
+    with pytest.raises(DataError, match=r"a\.npz names its 2 classes itself; leave classes out"):
         read(path, classes=("a", "b"))
     save(path, images=images, labels=LABELS)
     assert read(path, classes=("a", "b")).classes == ("a", "b")

@@ -272,7 +272,7 @@ def test_labels_that_are_not_there(tmp_path: Path, noise: Noise, write_parquet: 
 
 def test_no_rows_and_own_names(tmp_path: Path, noise: Noise, write_parquet: Write) -> None:
     write_parquet(tmp_path / "train.parquet", noise(9, 6, 6, 3), label=labels(9), names=NAMES)
-    with pytest.raises(DataError, match="names its 2 classes itself; leave classes away"):
+    with pytest.raises(DataError, match="names its 2 classes itself; leave classes out"):
         load(tmp_path, classes=["a", "b"])
     empty = pa.array([], pa.int64())
     write_parquet(tmp_path / "test.parquet", [], label=empty, names=NAMES)

@@ -68,7 +68,7 @@ def shapes(options: Options) -> Reading:
 
 def _no_label_column(options: Options, name: str) -> None:
     if options.settings.label is not None or options.classes is not None:
-        raise UsageError(f"{name} has its own labels and classes; leave label and classes away")
+        raise UsageError(f"{name} has its own labels and classes; leave label and classes out")
 
 
 EMBEDDED: dict[str, Callable[[Options], Reading]] = {"digits": digits, "shapes": shapes}

@@ -164,7 +164,7 @@ class Cifar:
         path = self.container.path
         if own is not None:
             if given not in (None, own):
-                raise DataError(f"{path} names its {len(own)} classes itself; leave classes away")
+                raise DataError(f"{path} names its {len(own)} classes itself; leave classes out")
             return own, False
         if given is None:
             return tuple(map(str, range(column.classes))), True

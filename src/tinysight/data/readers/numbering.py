@@ -80,7 +80,7 @@ def class_names(
     (('0', '1', '2'), True)
     """
     if own and given and own != given:
-        raise DataError(f"{where} names its {len(own)} classes itself; leave classes away")
+        raise DataError(f"{where} names its {len(own)} classes itself; leave classes out")
     names = own or given
     n = sum(map(len, labels.values()))
     for split, values in labels.items():

@@ -289,7 +289,7 @@ def _class_names(
     """The names of the classes, and whether they are made up."""
     if given is not None:
         if label.names is not None and given != label.names:
-            raise DataError(f"{path} names its {label.classes} classes itself; leave classes away")
+            raise DataError(f"{path} names its {label.classes} classes itself; leave classes out")
         if len(given) < label.classes:
             raise DataError(
                 f"{path}: {len(given)} classes were given, but {label.column} runs to "

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from tinysight.models.keras import BatchNormBiased2d
+from tinysight.models.keras_conventions import BatchNormBiased2d
 from tinysight.training.kernels.library import LANES, MOST, PARTS, Shape, build
 
 __all__ = ["blocks", "fused"]

@@ -62,9 +62,8 @@ def _findings(results: Results) -> Sequence[Finding]:
     with_, without = (_best(results, batchnorm=b) for b in (True, False))
     works_with, works_without = (_working(results, batchnorm=b) for b in (True, False))
     wider = [a - b for a, b in zip(works_with, works_without, strict=True)]
-    picked = len(RATES)  # of so many on each side, see `picks`
-    won = results.advantage(with_, without, family=picked)
-    sooner = results.sooner(with_, without, family=picked)
+    won = results.advantage(with_, without, family=STUDY.picked)
+    sooner = results.sooner(with_, without, family=STUDY.picked)
     rates = {arm: results.arms[arm]["rate"] for arm in (with_, without)}
     idle, broken = (
         {b: sum(count(arm) for arm in results.where(batchnorm=b)) for b in (True, False)}
@@ -139,4 +138,5 @@ STUDY = Study(
     sides=lambda results: (_best(results, batchnorm=True), _best(results, batchnorm=False)),
     drawings=_drawings,
     picks="each side's best learning rate",
+    picked=len(RATES),
 )

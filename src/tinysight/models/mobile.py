@@ -39,6 +39,7 @@ def mobilenet(
     halvings made for 224 pixels the first two are left out, so that 32 pixels end as 4.
 
     Convolutions start from a normal distribution of variance 2 / fan out, as torchvision has them.
+    Its dropout before the last layer, and that layer's start of deviation 0.01, are left out.
     """
     steps, kept = halvings(shape, sum(halving for _, _, halving in STAGES))
     halves = iter(last(kept, sum(halving for _, _, halving in STAGES)))

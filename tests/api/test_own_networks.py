@@ -15,6 +15,7 @@ from tinysight.models import Classifier, build, describe, resolve
 from tinysight.models.keras_network import KerasNetwork
 from tinysight.recipe import Model
 from tinysight.reporting.gathering import gather
+from tinysight.training import planning
 
 KERAS = """
 from keras import Sequential
@@ -273,9 +274,40 @@ def test_its_layers_are_described_and_its_dropout_is_known(here: Path) -> None:
     ]
     assert rows[1]["flops"] == 2 * 36 * 4 * 27
     assert gather(run.folder).switched_on == ("dropout",)
-    model = run.model()
+    model = tinysight.plan(noise(90, 0), "linear", model="nets.py:model").model
     assert isinstance(model.net, KerasNetwork)
     assert all("call" not in vars(layer) for layer in model.net.network.layers)
+
+
+def test_one_that_is_contiguous_in_memory_has_no_kernels(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their maps are channels-last."""
+    text = """
+from torch import nn
+class model(nn.Module):
+    def __init__(self):
+        super().__init__()
+        parts = nn.Conv2d(3, 32, 3), nn.ReLU(), nn.BatchNorm2d(32), nn.MaxPool2d(2)
+        self.first = nn.Sequential(*parts)
+        self.head = nn.Linear(288, 3)
+
+    def forward(self, x):
+        return self.head(self.first(x).view(len(x), -1))
+"""
+    found: list[int] = []
+    real = planning.choose_compilation
+
+    def chosen(*words: Any, blocks: int, **more: Any) -> Any:
+        found.append(blocks)
+        return real(*words, blocks=blocks, **more)
+
+    monkeypatch.setattr(planning, "choose_compilation", chosen)
+    for said in (text, text.replace("view", "reshape")):
+        Path("nets.py").write_text(said)
+        plan = tinysight.plan(noise(90, 0), "linear", model="nets.py:model", device="cpu")
+        assert ("; contiguous; " in str(plan)) == ("view" in said)
+    assert found == [0, 1]
 
 
 def test_it_computes_where_its_pictures_are(

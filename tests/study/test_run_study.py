@@ -77,6 +77,13 @@ def test_the_page_says_it_and_asks_nobody(done: Report) -> None:
     assert "<iframe" in done._repr_html_()
 
 
+def test_classes_of_picked_arms_have_wider_intervals(done: Report) -> None:
+    picked = replace(done, study=replace(done.study, picked=6))
+    for some, wide in ((done.classes, picked.classes), (done.groups, picked.groups)):
+        assert len(some) == len(wide)
+        assert all(a.difference.level < b.difference.level for a, b in zip(some, wide, strict=True))
+
+
 def test_trainings_that_diverge_are_a_result(toy: DataSet) -> None:
     """At a rate of 100 the perceptrons leave the finite numbers."""
     more = {"epochs": 6, "seeds": 1, "quiet": True, "optim.name": "sgd", "optim.lr": 100.0}

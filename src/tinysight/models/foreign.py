@@ -145,7 +145,7 @@ def _source(path: Path) -> bytes:
 def _named(path: Path, attribute: str) -> Any:
     """What the file calls so, after it was run."""
     try:
-        found = runpy.run_path(str(path), run_name=f"network_{path.stem}")
+        found = runpy.run_path(str(path), run_name=path.stem)
     except SystemExit:
         raise ModelError(
             f"{path} ends the program when it is run (sys.exit, or arguments that it reads): put "

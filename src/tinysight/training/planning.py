@@ -120,7 +120,8 @@ class Plan:
                 ", test-selected (protocol=source, which learns from validation too): no measure "
                 "of new pictures"
             )
-        layout = str(self.model.memory_format).removeprefix("torch.").replace("_", "-")
+        is_last = self.model.memory_format == torch.channels_last
+        layout = "channels-last" if is_last else "contiguous"
         lines = {
             "data": f"{d.title}: {sizes}; {h[0]}x{h[1]}x{h[2]}, {len(d.classes)} classes",
             "model": f"{r.model.name}: {self.table.parameters:,} parameters, "

@@ -15,7 +15,7 @@ from tinysight.study import STUDIES
 from tinysight.study.design import SCALES
 
 VERDICTS = ("overfits", "fits", "underfits", "undecided")
-COUNTS = ("Parameters", "Learned nothing", "Diverged", "Verdict")
+COUNTS = ("Parameters", "Learned nothing", "Diverged")
 
 
 @pytest.mark.parametrize("scale", SCALES)

@@ -9,13 +9,21 @@ from tinysight.study.estimate import Estimate
 from tinysight.study.outcome import Results
 from tinysight.study.saying import points
 
-__all__ = ["CLEAN", "DIVERGED", "GAP", "LEARNED_NOTHING", "RUNNING", "VALIDATION"]
+__all__ = [
+    "CLEAN",
+    "DIVERGED",
+    "GAP",
+    "LEARNED_NOTHING",
+    "RUNNING",
+    "VALIDATION",
+    "if_none_diverged",
+]
 
 
-def _if_none_diverged(
-    value: Callable[[Results, str], Estimate],
+def if_none_diverged(
+    value: Callable[[Results, str], Estimate | str],
 ) -> Callable[[Results, str], Estimate | str]:
-    """What is measured on training pictures: a training that diverged has nothing of the kind."""
+    """Return what is measured on training pictures; of an arm that diverged it is said instead."""
 
     def found(results: Results, arm: str) -> Estimate | str:
         if broken := results.diverged(arm):
@@ -25,9 +33,9 @@ def _if_none_diverged(
     return found
 
 
-CLEAN = Column("Training, clean", _if_none_diverged(Results.clean))
-RUNNING = Column("Training, running", _if_none_diverged(Results.running))
-GAP = Column("Gap, clean", _if_none_diverged(Results.gap), points)
+CLEAN = Column("Training, clean", if_none_diverged(Results.clean))
+RUNNING = Column("Training, running", if_none_diverged(Results.running))
+GAP = Column("Gap, clean", if_none_diverged(Results.gap), points)
 VALIDATION = Column("Validation", Results.accuracy)
 LEARNED_NOTHING = Column(
     "Learned nothing", lambda results, arm: f"{results.idle(arm)} of {len(results.outcomes[arm])}"

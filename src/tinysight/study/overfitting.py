@@ -12,7 +12,7 @@ from tinysight.evaluation.fitting import OVERFIT_GAP, UNDERFIT_TRAIN
 from tinysight.recipes import RECIPES
 from tinysight.study import drawing
 from tinysight.study.arms import facts_of, fixed
-from tinysight.study.columns import CLEAN, GAP, RUNNING, VALIDATION
+from tinysight.study.columns import CLEAN, GAP, RUNNING, VALIDATION, if_none_diverged
 from tinysight.study.design import Arm, Column, Drawing, Finding, Scale, Study
 from tinysight.study.estimate import answer, mean, negative, share_variance
 from tinysight.study.outcome import Results
@@ -42,8 +42,6 @@ def _arms(data: DataSet, scale: Scale) -> Sequence[Arm]:
 
 def _verdict(results: Results, arm: str) -> str:
     """The report's limits; it goes by the value, and here the whole interval has to."""
-    if broken := results.diverged(arm):
-        return f"{broken} of {len(results.outcomes[arm])} diverged"
     overfits = answer(results.gap(arm), than=OVERFIT_GAP)
     if overfits != "no":
         return {"yes": "overfits", "undecided": "undecided"}[overfits]
@@ -177,7 +175,7 @@ STUDY = Study(
         CLEAN,
         VALIDATION,
         GAP,
-        Column("Verdict", _verdict),
+        Column("Verdict", if_none_diverged(_verdict)),
     ),
     findings=_findings,
     sides=lambda _: (BOTH, BASE),

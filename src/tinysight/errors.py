@@ -18,6 +18,7 @@ A message is one line: what, where, what was expected, what was found, what to d
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,7 @@ __all__ = [
     "TinysightError",
     "UnknownName",
     "UsageError",
+    "first_line",
     "unknown",
 ]
 
@@ -114,3 +116,16 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> UnknownName:
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     hint = f"; did you mean {near[0]!r}?" if near else "."
     return UnknownName(f"unknown {kind} {name!r}{hint} Known: {', '.join(names) or 'none'}")
+
+
+def first_line(error: Exception) -> str:
+    r"""Return what an error of another library says, in a line for a message of ours.
+
+    Keras says before it where it was, and says it in bold.
+
+    >>> first_line(ValueError("Exception encountered when calling A.\n\n\x1b[1mno\x1b[0m"))
+    'no'
+    """
+    lines = [re.sub(r"\x1b\[\d*m", "", line).strip() for line in str(error).splitlines()]
+    found = (line for line in lines if line and not line.startswith("Exception encountered when"))
+    return next(found, type(error).__name__)

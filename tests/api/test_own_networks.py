@@ -184,6 +184,12 @@ def test_a_keras_model_that_does_not_fit_is_refused(text: str, said: str, tmp_pa
     assert "\n" not in str(error.value)
 
 
+def test_smaller_pictures_than_a_keras_model_takes_are_refused(tmp_path: Path) -> None:
+    model = built(tmp_path / "nets.py", KERAS)
+    with pytest.raises(ModelError, match=r"does not take those of 6x6 .*\(Input 0 .*shrink=1$"):
+        model.accept(6, 6)
+
+
 def test_several_inputs_are_refused(tmp_path: Path) -> None:
     text = """
 import keras

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -13,10 +12,10 @@ from typing import Any, Literal, Self
 import torch
 from torch import Tensor, nn
 
-from tinysight.errors import ModelError
+from tinysight.errors import ModelError, first_line
 from tinysight.models.logits import squashed_by
 
-__all__ = ["KerasNetwork", "first_line", "is_keras"]
+__all__ = ["KerasNetwork", "is_keras"]
 
 Entry = Literal["n h w c", "n c h w", "n values"]
 
@@ -25,17 +24,6 @@ def is_keras(found: object) -> bool:
     """Say whether this is a model or a layer of Keras."""
     keras = sys.modules.get("keras")
     return keras is not None and isinstance(found, keras.layers.Layer)
-
-
-def first_line(error: Exception) -> str:
-    r"""Return what went wrong in a network, without where and in bold as Keras says it.
-
-    >>> first_line(ValueError("Exception encountered when calling A.\n\n\x1b[1mno\x1b[0m"))
-    'no'
-    """
-    lines = [re.sub(r"\x1b\[\d*m", "", line).strip() for line in str(error).splitlines()]
-    found = (line for line in lines if line and not line.startswith("Exception encountered when"))
-    return next(found, type(error).__name__)
 
 
 class KerasNetwork(nn.Module):

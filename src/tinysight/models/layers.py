@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tinysight.errors import ModelError
+from tinysight.errors import ModelError, first_line
 from tinysight.models.keras_network import KerasNetwork
 
 __all__ = [
@@ -124,13 +124,13 @@ class Classifier(nn.Module):
         self.sizes.add((height, width))
         try:
             self.eval()(some)
-        except RuntimeError as error:
+        except Exception as error:  # a Keras model has others than torch's
             self.sizes.remove((height, width))
             h, w, _ = self.shape
-            first = str(error).partition("\n")[0]
             raise ModelError(
                 f"model {self.name}, built for pictures of {h}x{w}, does not take those of "
-                f"{height}x{width} that the training would start on ({first}); use augment.shrink=1"
+                f"{height}x{width} that the training would start on ({first_line(error)}); "
+                "use augment.shrink=1"
             ) from error
         finally:
             self.train(training)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from tinysight.errors import first_line
 from tinysight.machine import Compilation, Precision
 from tinysight.training.kernels import fused
 
@@ -44,8 +45,7 @@ def compiled(
         say("compiling the network: half a minute or more; a stop is heard after that")
         return _compiled(model, batches(), autocast), compilation
     except Exception as error:  # whatever a compiler may lack, the model can do without
-        first = str(error).strip().partition("\n")[0]
-        why = f"{type(error).__name__}: {first}"
+        why = f"{type(error).__name__}: {first_line(error)}"
         say(f"it cannot be compiled and is run as it is: {why}; --compile off leaves it at that")
         return model, Compilation(None, f"failed, {why}")
 

@@ -48,7 +48,7 @@ class Progress:
         self._clock = _Clock(0, 0, lambda: 0.0, float)
         self._expected = False
         self._line_at = 0.0
-        self._validation = ""
+        self._split, self._held_out = "validation", ""
         self._part = ""
 
     def say(self, text: str) -> None:
@@ -79,6 +79,8 @@ class Progress:
         steps: int,
         evaluation: Callable[[], float],
         work: Callable[[int], float] = float,
+        *,
+        split: str = "validation",
     ) -> Iterator[None]:
         """Show a training while entered.
 
@@ -88,9 +90,11 @@ class Progress:
             evaluation: estimates the seconds of an evaluation; called at most once, where the
                 first epoch takes long.
             work: what the steps up to one cost, in any unit, where they do not all cost the same.
+            split: which is held out, to be named.
         """
+        self._split = split
         self._clock = _Clock(epochs, steps, evaluation, work)
-        self._expected, self._validation = False, ""
+        self._expected, self._held_out = False, ""
         self._line_at = time.perf_counter()
         if not self.console.is_terminal:
             yield
@@ -139,7 +143,7 @@ class Progress:
             self.say(f"expected: about {duration(left)} more")
         text = (
             f"{self._part}epoch {epoch}  step {step}/{self._clock.total}  loss {nats(loss)}  "
-            f"train {accuracy:.1%}{self._validation}  {speed:,.0f} img/s"
+            f"train {accuracy:.1%}{self._held_out}  {speed:,.0f} img/s"
         )
         if left is not None:
             text += f"  {duration(left)} left"
@@ -158,14 +162,15 @@ class Progress:
         """
         self._clock.epoch()
         self._line_at = time.perf_counter()
-        held_out = math.isfinite(row["validation_accuracy"])
-        self._validation = f"  validation {row['validation_accuracy']:.1%}" if held_out else ""
-        best = f"validation {row['validation_accuracy']:6.2%} {'best' if better else '    '}  "
+        accuracy = row["validation_accuracy"]
+        measured = math.isfinite(accuracy)
+        self._held_out = f"  {self._split} {accuracy:.1%}" if measured else ""
+        best = f"{self._split} {accuracy:6.2%} {'best' if better else '    '}  "
         running, clean = row["train_accuracy_running"], row["train_accuracy_clean"]
         self.say(
             f"epoch {row['epoch']:>3.0f}  loss {nats(row['train_loss_running'])}  "
             f"train {running:5.1%}, clean {clean:5.1%}  "
-            f"{best if held_out else ''}"
+            f"{best if measured else ''}"
             f"{row['pictures_per_second']:,.0f} img/s  {duration(row['seconds'])}"
         )
 

@@ -10,7 +10,10 @@ import io
 import json
 import os
 import sys
+import sysconfig
+import traceback
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, redirect_stdout
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -34,6 +37,7 @@ __all__ = [
     "predictions",
     "predictions_csv",
     "predictions_json",
+    "raised_by_user",
     "recipe",
     "recipes",
     "release",
@@ -44,6 +48,7 @@ __all__ = [
     "table",
     "take_any_text",
     "unreadable",
+    "working",
 ]
 
 ALWAYS = ("epochs", "batch_size", "model.name", "optim.name", "optim.lr", "schedule.name")
@@ -80,13 +85,40 @@ def lacking(error: BaseException) -> str | None:
     return None
 
 
+def raised_by_user(error: BaseException) -> str | None:
+    """Return a line for an exception out of a file of the user's own, a network's say.
+
+    None where all that was called after the last of our lines is of Python or a library.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = str(Path(__file__).parent)
+    last = max((i for i, f in enumerate(frames) if f.filename.startswith(ours)), default=-1)
+    paths = sysconfig.get_paths()
+    libraries = tuple(paths[name] for name in ("stdlib", "platstdlib", "purelib", "platlib"))
+    theirs = [f for f in frames[last + 1 :] if not f.filename.startswith((*libraries, "<"))]
+    if not theirs:
+        return None
+    return f"{theirs[-1].filename}, line {theirs[-1].lineno}: {_raised(error)}"
+
+
 def logged(error: BaseException) -> str | None:
     """Return a line for a fault whose traceback is in a run's log; None where it is in none."""
-    log = getattr(error, "tinysight_log", None)
-    if log is None:
+    if getattr(error, "tinysight_log", None) is None:
         return None
+    return f"a fault of tinysight's own: {_raised(error)}"
+
+
+def _raised(error: BaseException) -> str:
+    """What was raised, and the log that its traceback is in, if there is one."""
     first = next(iter(str(error).splitlines()), "")
-    return f"a fault of tinysight's own: {type(error).__name__}: {first}; the traceback is in {log}"
+    said = f"{type(error).__name__}{first and ': '}{first}"
+    log = getattr(error, "tinysight_log", None)
+    return said if log is None else f"{said}; the traceback is in {log}"
+
+
+def working() -> AbstractContextManager[object]:
+    """Keep what is printed meanwhile, by the user's own network say, off the results."""
+    return redirect_stdout(sys.stderr)
 
 
 def take_any_text() -> None:

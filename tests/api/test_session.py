@@ -111,7 +111,7 @@ def test_the_plan_says_what_will_be_done(folder: Path) -> None:
     said = str(ready)
     for part in (
         "49 train",
-        "8x8x3, 3 classes",
+        "8x8 RGB, 3 classes",
         "resnet9",
         "3 epochs of 4 steps",
         "batch 16",

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from tests.cli.calls import Cli
@@ -270,10 +271,8 @@ def test_the_files_of_a_run_are_checked(cli: Cli, run: Path) -> None:
 def test_a_fault_in_a_training_is_one_line_and_a_traceback_in_the_log(
     cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fault(*_: object, **__: object) -> None:
-        raise ZeroDivisionError("of ours\nin two lines")
-
-    monkeypatch.setattr(training, "fit", fault)
+    fault = ZeroDivisionError("of ours\nin two lines")
+    monkeypatch.setattr(training, "fit", Mock(side_effect=fault))
     out = tmp_path / "run"
     said = cli("train", "digits", "model=linear", "--out", out)
     assert said.code == 1

@@ -7,11 +7,7 @@ from pathlib import Path
 import pytest
 from tests.cli.calls import Cli
 
-
-@pytest.fixture(autouse=True)
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+pytestmark = pytest.mark.usefixtures("here")
 
 
 def test_without_a_name_they_are_listed(cli: Cli) -> None:
@@ -27,6 +23,7 @@ def test_its_answers_are_printed_and_its_page_is_named(cli: Cli, here: Path) -> 
     lines = found.out.splitlines()
     assert lines[0].startswith("Does the network learn its pictures by heart")
     assert all(re.match(r"(yes|no|undecided) +[A-Z].*\.$", line) for line in lines[1:8])
+    assert "One seed: the intervals allow for other pictures, not for other seeds." in lines
     assert lines[-1] == "told/study.html"
     assert (here / "told" / "study.html").is_file()
     assert "4 recipes with 1 seed on digits" in found.err

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from tinysight.data.dataset import Split
 from tinysight.evaluation import result
 from tinysight.evaluation.result import CARDS, Evaluation
+from tinysight.progress import Progress, _Counter
 from tinysight.run import RunFolder
 
 CLASSES = ("red", "green", "blue")
@@ -43,6 +44,19 @@ def made(wrong: float, channels: int = 3) -> tuple[Evaluation, Split]:
     split = Split(images, labels, tuple(f"{i:016x}" for i in range(N)), names)
     found = result.evaluate(Brightest(), split, CLASSES, name="test", checkpoint="best")
     return found, Split(images[..., :channels], labels, split.ids, names)
+
+
+def test_how_far_it_is_is_shown_for_both_of_its_passes(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_Counter, "every", 0.0)
+    split = made(wrong=0.5)[1]
+    where = {"name": "test", "checkpoint": "best", "progress": Progress()}
+    result.evaluate(Brightest(), split, CLASSES, tta="mirror", **where)
+    assert capsys.readouterr().err.splitlines() == [
+        f"evaluating on test: {N} of {N}",
+        f"evaluating on test, 2 views: the picture and its mirror image: {N} of {N}",
+    ]
 
 
 def gallery(evaluation: Evaluation, split: Split, path: Path) -> dict[str, list[dict]]:

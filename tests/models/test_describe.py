@@ -44,6 +44,8 @@ def conv(kernel: Any, stride: Any = 1, padding: Any = 0, dilation: Any = 1) -> n
         ([nn.MaxPool2d(3, 2, 1), nn.ReLU(), conv(1, 2), conv(7)], [3, 3, 3, 27]),
         ([conv(3, dilation=4), conv(2, 2), conv(2)], [9, 10, 12]),
         ([conv((1, 7)), conv((7, 1))], [7, 7]),
+        ([conv(3), nn.ZeroPad2d((0, 1, 0, 1)), conv(3, 2), conv(3)], [3, 3, 5, 9]),
+        ([nn.ReflectionPad2d(1), conv(3), nn.ReplicationPad2d(2), conv(5)], [1, 3, 3, 7]),
         ([conv((1, 3), (1, 2)), conv((5, 3), (2, 1))], [3, 7]),
         ([conv(3), nn.AdaptiveAvgPool2d(1), conv(1)], [3, None, None]),
         ([conv(3), nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.Linear(1, 2)], [3, None, None, None]),

@@ -183,6 +183,18 @@ def test_a_softmax_at_its_end_is_left_to_the_loss(end: str, file: Path) -> None:
             "has no weights that could be trained",
         ),
         (
+            HEAD + "class N(nn.Linear):\n @torch.no_grad()\n def forward(self, x): "
+            "return super().forward(x.flatten(1))\nnet = N(192, 3)",
+            ModelError,
+            "gives what no gradient leads back from: it computes under torch.no_grad or detaches",
+        ),
+        (
+            HEAD + "net = nn.Sequential(nn.Flatten(), nn.Linear(192, 3))\n"
+            "net.kept = net[1].weight * 2",
+            ModelError,
+            "cannot be copied, which training takes: Only Tensors created explicitly by the user",
+        ),
+        (
             HEAD
             + "class N(nn.Linear):\n def forward(self, x):\n  x = super().forward(x.flatten(1))"
             "\n  return (x, x) if self.training else x\nnet = N(192, 3)",

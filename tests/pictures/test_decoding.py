@@ -241,4 +241,4 @@ def test_grey_to_colour_and_back() -> None:
 def test_decode_says_what_it_did() -> None:
     pixels, notes = decode(encoded(Image.new("RGBA", (64, 48)), "PNG"), (32, 32, 3))
     assert pixels.shape == (32, 32, 3)
-    assert notes == ("transparent: laid on white", "48x64 brought to 32x32")
+    assert notes == ("transparent: laid on white", "64x48 brought to 32x32")

@@ -113,7 +113,7 @@ def test_a_break_in_the_last_step_is_never_saved(
 ) -> None:
     """The loss is finite, the weights that the step leaves are not: only validation shows it."""
     monkeypatch.setattr("tinysight.training.loop.score", lambda *_: (float("nan"), 0.5))
-    with pytest.raises(Diverged, match="no epoch was complete. Try"):
+    with pytest.raises(Diverged, match="no epoch was complete; try"):
         run(toy, small, tmp_path / "run")
     assert not (tmp_path / "run" / "checkpoints").exists()
     assert not (tmp_path / "run" / "metrics.csv").exists()

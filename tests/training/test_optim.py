@@ -149,6 +149,20 @@ def test_average_takes_batch_statistics_too_and_copies_counters() -> None:
     assert not average.model.training
 
 
+def test_average_moves_a_weight_of_two_names_once() -> None:
+    model = nn.Sequential(nn.Linear(1, 1, bias=False), nn.Linear(1, 1, bias=False))
+    weight = model.get_parameter("0.weight")
+    model[1].weight = weight
+    start = weight.item()
+    average = Average(model, decay=0.5)
+    with torch.no_grad():
+        weight.fill_(start + 1)
+    average.update(model)
+    kept = average.model.get_parameter("0.weight")
+    assert kept.item() == pytest.approx(start + 1 - 2 / 11)
+    assert kept is average.model.get_parameter("1.weight")
+
+
 def test_muon_changes_the_inner_layers_and_sgd_the_rest() -> None:
     settings = Optim(name="muon", lr=0.1, lr_head=0.02, lr_bias=3.0, weight_decay=0.5)
     inner, head, vectors = optimiser(network(), settings).groups

@@ -170,6 +170,10 @@ def test_a_loss_that_is_never_finite_suggests_nothing(
 ) -> None:
     broken = (torch.zeros(()), torch.tensor(math.nan), torch.tensor(True))
     monkeypatch.setattr(ratetest, "update", lambda *_, **__: broken)
+    with pytest.raises(UsageError, match=r"gradient is not finite: it is so before the weights"):
+        find(toy, small)
+    one = iter([(torch.zeros(()), torch.tensor(2.0), torch.tensor(False)), broken])
+    monkeypatch.setattr(ratetest, "update", lambda *_, **__: next(one))
     with pytest.raises(UsageError, match=r"not finite at a rate of 0\.001 already; give a lower"):
         find(toy, small)
 

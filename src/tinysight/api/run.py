@@ -108,6 +108,7 @@ class Run:
                     weights=weights,
                     tta=tta,
                     test_selected=self.recipe.chosen_on == "test",
+                    progress=self._progress,
                 )
             result.save(evaluation, part, self.folder)
             LOGGER.info("%s", evaluation)
@@ -129,7 +130,7 @@ class Run:
     def report(self) -> Path:
         """See `tinysight.report`."""
         with self.folder.logging(self._progress.say):
-            return write_report(self.folder)
+            return write_report(self.folder, self._progress)
 
     def data(self, source: Any = None) -> DataSet:
         """Read the run's data set again and check that it is what the run was trained on.

@@ -30,7 +30,13 @@ from tinysight.cli.options import (
     Verbs,
     Words,
 )
-from tinysight.errors import CheckpointError, PictureError, TinysightError, UsageError
+from tinysight.errors import (
+    CheckpointError,
+    ModelError,
+    PictureError,
+    TinysightError,
+    UsageError,
+)
 
 __all__ = ["main"]
 
@@ -122,11 +128,14 @@ def train(
     progress = Progress(quiet=quiet)
     how = {"device": device, "compilation": compile_, "quiet": quiet}
     resumed = None
-    if resume is not None:
-        resumed = api.load(resume).folder
-        ready = api.plan_to_resume(resumed, data=data, recipe=recipe, overrides=overrides, **how)
-    else:
-        ready = api.plan(data, recipe or "quick", out=out, **how, **reading, **overrides)
+    with terminal.working():
+        if resume is not None:
+            resumed = api.load(resume).folder
+            ready = api.plan_to_resume(
+                resumed, data=data, recipe=recipe, overrides=overrides, **how
+            )
+        else:
+            ready = api.plan(data, recipe or "quick", out=out, **how, **reading, **overrides)
     if dry_run:
         if as_json:
             print(json.dumps(ready.table.to_dict(), indent=2))
@@ -136,15 +145,16 @@ def train(
                 terminal.say(f"resumed from step {resumed.state('last')['step']:,}")
             terminal.layers(ready.table)
         return
-    run = api.carry_out_and_report(
-        ready,
-        out=out,
-        resumed=resumed,
-        evaluate_test=evaluate_test,
-        tta=tta,
-        trace=trace,
-        progress=progress,
-    )
+    with terminal.working():
+        run = api.carry_out_and_report(
+            ready,
+            out=out,
+            resumed=resumed,
+            evaluate_test=evaluate_test,
+            tta=tta,
+            trace=trace,
+            progress=progress,
+        )
     if as_json:
         terminal.run_json(run)
     else:
@@ -171,7 +181,8 @@ def evaluate(
     from tinysight import api
 
     opened = api.load(run)
-    found = api.evaluate(opened, split, tta=tta, data=data, device=device)
+    with terminal.working():
+        found = api.evaluate(opened, split, tta=tta, data=data, device=device)
     if as_json:
         terminal.evaluation_json(found)
         return
@@ -195,7 +206,8 @@ def predict(
         raise UsageError("--json and --csv exclude each other; choose one")
     from tinysight import api
 
-    found = api.predict(run, pictures, top=top, device=device)
+    with terminal.working():
+        found = api.predict(run, pictures, top=top, device=device)
     if as_json:
         terminal.predictions_json(found)
     elif as_csv:
@@ -285,6 +297,8 @@ def _carried_out(given: list[str], debug: bool) -> int:
     except Exception as error:
         if said := terminal.lacking(error):
             return _fail(said, 5, debug)
+        if said := terminal.raised_by_user(error):
+            return _fail(said, ModelError.exit_code, debug)
         if said := terminal.logged(error):
             return _fail(said, 1, debug)
         raise

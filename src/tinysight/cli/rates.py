@@ -55,18 +55,19 @@ def lr_find(
     reading = words.reading(value_range, layout, classes, skip_bad=skip_bad)
     from tinysight import api
 
-    found = api.find_rate(
-        data,
-        recipe,
-        low=low,
-        high=high,
-        steps=steps,
-        out=out,
-        device=device,
-        quiet=quiet,
-        **reading,
-        **overrides,
-    )
+    with terminal.working():
+        found = api.find_rate(
+            data,
+            recipe,
+            low=low,
+            high=high,
+            steps=steps,
+            out=out,
+            device=device,
+            quiet=quiet,
+            **reading,
+            **overrides,
+        )
     if as_json:
         print(json.dumps(found.to_dict(), indent=2))
     else:

@@ -56,17 +56,18 @@ def study(
     reading = words.reading(value_range, layout, classes, skip_bad=skip_bad)
     from tinysight.study import run_study
 
-    found = run_study(
-        name,
-        data,
-        seeds=seeds,
-        scale=scale,
-        out=out,
-        device=device,
-        quiet=quiet,
-        **reading,
-        **overrides,
-    )
+    with terminal.working():
+        found = run_study(
+            name,
+            data,
+            seeds=seeds,
+            scale=scale,
+            out=out,
+            device=device,
+            quiet=quiet,
+            **reading,
+            **overrides,
+        )
     if as_json:
         print(json.dumps(found.to_dict(), indent=2))
     else:

@@ -13,7 +13,7 @@ from torch import Tensor
 from tinysight.pictures.formats import printable
 from tinysight.recipe import Data
 
-__all__ = ["SPLITS", "DataSet", "Split", "quoted", "without"]
+__all__ = ["SPLITS", "DataSet", "Split", "quoted", "sized", "without"]
 
 SPLITS = ("train", "validation", "test")
 NAMED = 10  # classes that a message names
@@ -42,7 +42,7 @@ class Split:
         return len(self.labels)
 
     def __repr__(self) -> str:
-        return f"Split of {len(self):,} pictures of {_size(self.images)}"
+        return f"Split of {len(self):,} pictures of {sized(self.images.shape[1:])}"
 
     @property
     def digest(self) -> str:
@@ -112,7 +112,7 @@ class DataSet:
     def __repr__(self) -> str:
         parts = {name: part for name in SPLITS if (part := self.split(name)) is not None}
         counts = ", ".join(f"{name} {len(part):,}" for name, part in parts.items())
-        size, classes = _size(self.train.images), quoted(self.classes, 3)
+        size, classes = sized(self.shape), quoted(self.classes, 3)
         return (
             f"DataSet {printable(self.name)!r}: {counts}; pictures of {size}, "
             f"{len(self.classes)} classes: {classes}"
@@ -158,6 +158,11 @@ def without(split: str, classes: Sequence[str]) -> str:
     return f"{split} has no picture of {n:,} class{'es' * (n != 1)}: {quoted(classes)}"
 
 
-def _size(images: Tensor) -> str:
-    height, width, channels = images.shape[1:]
+def sized(shape: Sequence[int]) -> str:
+    """Return a shape h w c as people say it, width first.
+
+    >>> sized((40, 48, 3))
+    '48x40 RGB'
+    """
+    height, width, channels = shape
     return f"{width}x{height} {'grey' if channels == 1 else 'RGB'}"

@@ -120,17 +120,28 @@ def _views(pictures: Tensor, tta: str) -> Iterator[tuple[float, Tensor]]:
         yield weight / 2, view.flip(3)
 
 
-def probabilities(model: nn.Module, images: Tensor, *, tta: str = "none") -> Tensor:
+def probabilities(
+    model: nn.Module,
+    images: Tensor,
+    *,
+    tta: str = "none",
+    shown: Callable[[int, int], object] = lambda *_: None,
+) -> Tensor:
     """Return the class probabilities (float32, n k, on the CPU) of `images` (uint8, n h w c).
 
     Computed in fp32 whatever the training used; the model's mode is left as found.
 
     Args:
         tta: test-time augmentation, one of TTA: over its views the logits are averaged.
+        shown: told how many pictures of how many are done.
     """
+    found, done = [], 0
     with _evaluating(model, len(images)):
-        found = torch.cat([part.softmax(1) for part in _logits(model, images, tta)]).cpu()
-    return found.clone()
+        for part in _logits(model, images, tta):
+            found.append(part.softmax(1))
+            shown(done := done + len(part), len(images))
+        every = torch.cat(found).cpu()
+    return every.clone()
 
 
 def score(

@@ -17,6 +17,7 @@ from tinysight.data.dataset import Split
 from tinysight.evaluation.intervals import Share, wilson
 from tinysight.evaluation.metrics import Metrics, measure
 from tinysight.evaluation.predict import TTA, device_of, probabilities
+from tinysight.progress import Progress
 from tinysight.run import RunFolder
 
 __all__ = ["Augmented", "Evaluation", "evaluate", "save"]
@@ -98,6 +99,7 @@ def evaluate(
     weights: str | None = None,
     tta: str = "none",
     test_selected: bool = False,
+    progress: Progress | None = None,
 ) -> Evaluation:
     """Evaluate `model`, where it is, on every picture of a split, each counted once, in fp32.
 
@@ -105,14 +107,20 @@ def evaluate(
         test_selected: whether the weights were chosen on test.
         weights: the SHA-256 sum of the file that they came from.
         tta: test-time augmentation, one of `predict.TTA`, whose accuracy is measured beside.
+        progress: where it is shown how far it is.
     """
-    found = probabilities(model, split.images).numpy()
+    progress = progress or Progress(quiet=True)
+    what = f"evaluating on {name}"
+    with progress.counting(what) as shown:
+        found = probabilities(model, split.images, shown=shown).numpy()
     labels = split.labels.numpy()
     metrics = measure(labels, found, classes)
     device = device_of(model).type
     augmented = None
     if tta != "none":
-        hits = probabilities(model, split.images, tta=tta).argmax(1) == split.labels
+        with progress.counting(f"{what}, {TTA[tta]}") as shown:
+            said = probabilities(model, split.images, tta=tta, shown=shown).argmax(1)
+        hits = said == split.labels
         augmented = Augmented(tta, wilson(int(hits.sum()), len(hits)))
     return Evaluation(
         name,

@@ -215,6 +215,10 @@ class _Follow(TorchDispatchMode):
             windows = zip(*sizes, strict=True)
             h, w = (s.slide(*window) for s, window in zip(spans[0], windows, strict=True))
             return h, w
+        if operation in _PADDINGS:
+            left, _, top, _ = [*given[_PADDINGS[operation]], 0, 0, 0, 0][:4]
+            down, across = spans[0]
+            return down.slide(1, 1, top, 1), across.slide(1, 1, left, 1)
         if any(t.shape[2:] != output.shape[2:] for t in inputs):
             return None
         h, w = (
@@ -225,6 +229,11 @@ class _Follow(TorchDispatchMode):
 
 
 _WINDOWS = {"convolution", "avg_pool2d", "max_pool2d_with_indices"}
+_PADDINGS = {
+    "constant_pad_nd": "pad",
+    "reflection_pad2d": "padding",
+    "replication_pad2d": "padding",
+}
 _WHOLE = {"mean", "adaptive_max_pool2d", "_adaptive_avg_pool2d"}
 _LEFT = {"mm": "self", "bmm": "self", "addmm": "mat1", "baddbmm": "batch1"}  # the left factor
 

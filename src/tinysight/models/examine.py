@@ -26,25 +26,30 @@ def examined(
 
     Raises:
         ModelError: it does not take such pictures, does not give a logit for each class, ends in a
-            sigmoid or in a softmax that is no layer, or has nothing to train.
+            sigmoid or in a softmax that is no layer, or cannot be trained.
     """
     output, last = _followed(net, name, shape)
     if last and isinstance(net.get_submodule(last), SOFTMAX):
         parent, _, child = last.rpartition(".")
         setattr(net.get_submodule(parent), child, nn.Identity())
         output, _ = _followed(net, name, shape)
-    _check_logits(output, name, classes)
     if not any(p.requires_grad for p in net.parameters()):
         raise ModelError(f"{name} has no weights that could be trained")
+    _check_logits(output, name, classes)
     return _memory_format(net, name, shape, classes)
 
 
 def _check_logits(output: Tensor, name: str, classes: int) -> None:
-    """Refuse what is not a logit for each class of two pictures."""
+    """Refuse what is not a logit for each class of two pictures, or leads back to no weights."""
     if tuple(output.shape) != (2, classes):
         raise ModelError(
             f"{name} gives {' x '.join(map(str, output.shape))} for 2 pictures of {classes} "
             f"classes, expected 2 x {classes}"
+        )
+    if not output.requires_grad:
+        raise ModelError(
+            f"{name} gives what no gradient leads back from: it computes under torch.no_grad or "
+            "detaches"
         )
     ends = squashed_by(output)
     if ends == "sigmoid":

@@ -8,6 +8,7 @@ imports are neither summed nor kept in the run: what is to be lasting belongs in
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import inspect
 import os
@@ -17,6 +18,7 @@ import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from tinysight.errors import ModelError, RecipeError, unknown
+from tinysight.errors import ModelError, RecipeError, first_line, unknown
 from tinysight.models import trust
 from tinysight.models.examine import examined
 from tinysight.models.keras_network import KerasNetwork, is_keras
@@ -54,13 +56,7 @@ def resolve(name: str, options: dict[str, Any], *, named: bool) -> tuple[str, di
         ModelError: the user has not named it on this machine.
     """
     path, attribute = _parts(name)
-    digest = hashlib.sha256(_source(path)).hexdigest()
-    expected = options.get(SUM, digest)
-    if digest != expected:
-        raise RecipeError(
-            f"{path} is not what it was: sha256 {str(expected)[:16]}… expected, {digest[:16]}… "
-            "found; the run's network.py is what it was, or train anew"
-        )
+    digest = _digest(path, options)
     if named:
         trust.add(digest)
     elif not trust.knows(digest):
@@ -69,6 +65,18 @@ def resolve(name: str, options: dict[str, Any], *, named: bool) -> tuple[str, di
             f"read it, then allow it: tinysight train DATA model={path}:{attribute} --dry-run"
         )
     return f"{path}:{attribute}", {**options, SUM: digest}
+
+
+def _digest(path: Path, options: dict[str, Any]) -> str:
+    """The file's sum, which the one in the options has to agree with, if there is one."""
+    digest = hashlib.sha256(_source(path)).hexdigest()
+    expected = options.get(SUM, digest)
+    if digest != expected:
+        raise RecipeError(
+            f"{path} is not what it was: sha256 {str(expected)[:16]}… expected, {digest[:16]}… "
+            "found; the run's network.py is what it was, or train anew"
+        )
+    return digest
 
 
 def source(name: str) -> bytes:
@@ -89,11 +97,13 @@ def build(
     layer that is last, never by the values.
 
     Raises:
-        RecipeError: options that it does not take.
+        RecipeError: options that it does not take, or another file than the sum in them says.
         ModelError: the file cannot be run, has no such name, or what is there is no network for
             these pictures and classes.
     """
     path, attribute = _parts(name)
+    _digest(path, options)
+    again = partial(build, name, options, shape, classes, seed=seed)
     options = {key: value for key, value in options.items() if key != SUM}
     cpu: AbstractContextManager[object] = nullcontext()
     if b"keras" in _source(path):
@@ -114,10 +124,11 @@ def build(
                 "torch's backend, or a function that returns one"
             )
         if is_keras(found):
-            net: nn.Module = KerasNetwork.made(found, name, shape)
+            net: nn.Module = KerasNetwork.made(found, name, shape, lambda: again()[0])
             said = f"Keras {sys.modules['keras'].__version__} model"
         else:
             net, said = found, "torch module"
+            _check_copied(found, name)
         memory_format = examined(net, name, shape, classes)
     if memory_format == torch.contiguous_format:
         said += ", contiguous in memory: it does not take channels-last pictures"
@@ -191,6 +202,16 @@ def _called(
         return function(**given, **options)
     except (Exception, SystemExit) as error:
         raise ModelError(f"{name}: {type(error).__name__}: {error}") from error
+
+
+def _check_copied(net: nn.Module, name: str) -> None:
+    """Refuse a torch module that cannot be copied; a Keras model is made again instead."""
+    try:
+        copy.deepcopy(net)
+    except Exception as error:
+        raise ModelError(
+            f"{name} cannot be copied, which training takes: {first_line(error)}"
+        ) from error
 
 
 @contextmanager

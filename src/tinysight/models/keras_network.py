@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import copy
+import re
 import sys
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Literal, Self
@@ -17,6 +16,7 @@ from tinysight.models.logits import squashed_by
 
 __all__ = ["KerasNetwork", "is_keras"]
 
+UNNAMED = re.compile(r"^(variable)_\d+$")  # as Keras counts them, through the process
 Entry = Literal["n h w c", "n c h w", "n values"]
 
 
@@ -30,25 +30,28 @@ class KerasNetwork(nn.Module):
     """A Keras model that takes normalised pictures n c h w, as torch has them, to logits n k.
 
     Its variables are parameters and buffers of this module by their place and their own names: not
-    by Keras's paths, which count the models that a process has made. Training and evaluation mode
+    by Keras's paths, which count the layers that a process has made. Training and evaluation mode
     reach its layers as their argument `training`.
 
     Attributes:
         network: the Keras model.
         entry: how it takes pictures: h w c last, c first, or all values in a row (h w c).
+        again: makes the same network anew, with weights of its own; see `__deepcopy__`.
     """
 
     network: Any
     entry: Entry
+    again: Callable[[], nn.Module]
 
-    def __init__(self, network: Any, entry: Entry) -> None:
+    def __init__(self, network: Any, entry: Entry, again: Callable[[], nn.Module]) -> None:
         super().__init__()
         # Past torch's own registration, by which each variable would have two names.
         object.__setattr__(self, "network", network)
-        self.entry = entry
+        self.entry, self.again = entry, again
         self._statistics: dict[str, Any] = {}
         for place, variable in enumerate(network.variables):
-            name = f"{place:03d}_{variable.name.replace('.', '_')}"
+            own = UNNAMED.sub(r"\1", variable.name).replace(".", "_")
+            name = f"{place:03d}_{own}"
             if variable.trainable:
                 self.register_parameter(name, variable.value)
             else:
@@ -56,8 +59,17 @@ class KerasNetwork(nn.Module):
                 self._statistics[name] = variable
 
     @classmethod
-    def made(cls, network: Any, name: str, shape: tuple[int, int, int]) -> Self:
+    def made(
+        cls,
+        network: Any,
+        name: str,
+        shape: tuple[int, int, int],
+        again: Callable[[], nn.Module],
+    ) -> Self:
         """Take a model as the user has it; what comes before its softmax is what it returns.
+
+        Args:
+            again: does all of this once more.
 
         Raises:
             ModelError: it is no model, has no layers, or does not take such pictures.
@@ -82,7 +94,7 @@ class KerasNetwork(nn.Module):
                 raise ModelError(
                     f"{name} cannot be built for {h}x{w}x{c}: {first_line(error)}"
                 ) from error
-        return cls(_without_softmax(network, pictures), entry)
+        return cls(_without_softmax(network, pictures), entry, again)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the logits (n k) of pictures (n c h w)."""
@@ -124,14 +136,27 @@ class KerasNetwork(nn.Module):
             for _, layer in leaves:
                 layer.__dict__.pop("call", None)
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> KerasNetwork:
-        with warnings.catch_warnings():  # Keras's own, of how it hands arrays to NumPy 2
-            warnings.filterwarnings("ignore", "__array__ impl", DeprecationWarning)
-            found = KerasNetwork(copy.deepcopy(self.network, memo), self.entry)
+    def __deepcopy__(self, memo: dict[int, Any]) -> nn.Module:
+        """Make the network anew and give it these weights.
+
+        Keras would copy by what a model and its layers say of themselves in `get_config`, which
+        those of users seldom say in full.
+
+        Raises:
+            ModelError: it cannot be made twice.
+        """
+        with torch.random.fork_rng(devices=[]):
+            found = self.again()
+        own = set(map(id, self.parameters()))
+        if any(id(p) in own for p in found.parameters()):
+            raise ModelError(
+                f"{self.network.name} is made in a file that the one named imports, once and for "
+                "all; name that file, or a function that makes it"
+            )
         found.load_state_dict(self.state_dict())
         for ours, theirs in zip(found.parameters(), self.parameters(), strict=True):
             ours.requires_grad_(theirs.requires_grad)
-        return found.train(self.training)
+        return found.to(next(self.parameters()).device).train(self.training)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         """Bring the other variables along; torch would put copies in their place."""

@@ -26,17 +26,18 @@ CARRYING = {
 }
 
 
-def squashed_by(output: Tensor) -> str | None:
+def squashed_by(output: object) -> str | None:
     """Say what made a network's output, "softmax" or "sigmoid", by its last operation.
 
-    None where it was neither. The values are not looked at: logits may well sum to one.
+    None where it was neither, or is no tensor. The values are not looked at: logits may well sum
+    to one.
 
     >>> import torch
     >>> weight = torch.ones(2, 3, requires_grad=True)
     >>> squashed_by(weight.softmax(1).view(3, 2)), squashed_by(weight + 1)
     ('softmax', None)
     """
-    last = output.grad_fn
+    last = output.grad_fn if isinstance(output, Tensor) else None
     while last is not None and type(last).__name__ in CARRYING:
         last = last.next_functions[0][0]
     return SQUASHING.get(type(last).__name__)

@@ -117,14 +117,14 @@ def decode(
 
     >>> pixels, notes = decode(np.zeros((48, 64, 3), np.uint8), (32, 32, 1))
     >>> pixels.shape, notes
-    ((32, 32, 1), ('48x64 brought to 32x32',))
+    ((32, 32, 1), ('64x48 brought to 32x32',))
     """
     picture = read(source, where)
     pixels = fit(picture.pixels, shape)
     found = picture.pixels.shape
     if found[:2] == shape[:2]:
         return pixels, picture.notes
-    resized = f"{found[0]}x{found[1]} brought to {shape[0]}x{shape[1]}"
+    resized = f"{found[1]}x{found[0]} brought to {shape[1]}x{shape[0]}"
     return pixels, (*picture.notes, resized)
 
 

@@ -145,6 +145,11 @@ class Recipe(Part):
             return None
         return "test" if self.protocol == "source" else "validation"
 
+    @property
+    def held_out(self) -> Literal["validation", "test"]:
+        """What is called validation in a training's numbers: see `chosen_on`."""
+        return self.chosen_on or "validation"
+
     def __init__(self, **fields: Any) -> None:
         try:
             super().__init__(**fields)

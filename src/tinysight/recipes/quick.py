@@ -14,7 +14,7 @@ def quick(facts: Facts) -> Recipe:
     Source: `fast` with half as wide a network and 5 epochs, the first third on smaller pictures.
     For: a first good model of any data set; the default.
     Expected: CIFAR-10 89.3 % on test in 159 to 163 s, CIFAR-100 53.8 % in 159 s, on two cores with
-        avx512_bf16; see the record below.
+        avx512_bf16.
     Record: `tinysight train DATA --recipe quick --evaluate-test`, single view, the checkpoint
         chosen on validation, test read once. CIFAR-10, seeds 0, 1 and 2: 89.33, 89.46 and 89.13 %,
         n=10,000 each, validation 89.48, 89.66 and 89.82 %, n=5,000, in 163, 160 and 159 s. Seed 0

@@ -45,6 +45,7 @@ def learning_curves(
     *,
     best: int | None = None,
     rates: Sequence[tuple[float, float]] = (),
+    split: str = "validation",
     theme: Theme = LIGHT,
 ) -> Figure:
     """Draw how a training went, a panel each for "loss", "accuracy" and learning "rate".
@@ -52,11 +53,16 @@ def learning_curves(
     Args:
         rows: those of metrics.csv, an epoch each.
         panels: which of PANELS.
-        best: the epoch whose weights were kept; it is marked on the validation line.
+        best: the epoch whose weights were kept; it is marked on the line of validation.
         rates: epochs done and the learning rate there, step by step; else each epoch's last.
+        split: which stands for validation in the rows.
         theme: the colours.
     """
-    draw = {"loss": _loss, "accuracy": _accuracy, "rate": partial(_rate, rates=rates)}
+    draw = {
+        "loss": partial(_loss, split=split),
+        "accuracy": partial(_accuracy, split=split),
+        "rate": partial(_rate, rates=rates),
+    }
     with style():
         figure = new_figure(PANEL * len(panels), 264, theme)
         for place, name in enumerate(panels):
@@ -70,17 +76,17 @@ def learning_curves(
     return figure
 
 
-def _loss(axes: Axes, rows: Rows, theme: Theme) -> None:
+def _loss(axes: Axes, rows: Rows, theme: Theme, *, split: str) -> None:
     dress(axes, theme, title="Loss (cross-entropy, nats)")
-    _lines(axes, rows, ("train_loss_running", "train_loss_clean", "validation_loss"), theme)
+    _lines(axes, rows, ("train_loss_running", "train_loss_clean", "validation_loss"), split, theme)
 
 
-def _accuracy(axes: Axes, rows: Rows, theme: Theme) -> None:
+def _accuracy(axes: Axes, rows: Rows, theme: Theme, *, split: str) -> None:
     from matplotlib.ticker import PercentFormatter
 
     dress(axes, theme, title="Accuracy")
     columns = ("train_accuracy_running", "train_accuracy_clean", "validation_accuracy")
-    _lines(axes, rows, columns, theme)
+    _lines(axes, rows, columns, split, theme)
     low, high = axes.get_ylim()
     axes.set_ylim(max(0.0, low), min(1.01, high))
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0 if high - low > 0.05 else 1))
@@ -97,9 +103,9 @@ def _rate(axes: Axes, rows: Rows, theme: Theme, *, rates: Sequence[tuple[float, 
     axes.set_ylim(0, 1.08 * max([r for _, r in points if math.isfinite(r)], default=1.0) or 1.0)
 
 
-def _lines(axes: Axes, rows: Rows, columns: Sequence[str], theme: Theme) -> None:
+def _lines(axes: Axes, rows: Rows, columns: Sequence[str], split: str, theme: Theme) -> None:
     """Running, clean and validation, in that order, with their legend above the axes."""
-    names = ("Train, running", "Train, clean", "Validation")
+    names = ("Train, running", "Train, clean", split.capitalize())
     looks = (
         (theme.first_pale, 1.6, (0, (3, 1.5))),
         (theme.first, 2.0, "-"),

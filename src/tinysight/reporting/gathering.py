@@ -193,7 +193,7 @@ class Gathered:
             switched_on=self.switched_on,
             loss=max(filter(math.isfinite, losses), default=None),
             classes=len(self.data.get("classes") or ()) or None,
-            split=chosen_on or "validation",
+            split=self.recipe.held_out,
         )
 
 

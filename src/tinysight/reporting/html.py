@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from tinysight.data import DATASETS
 from tinysight.evaluation.fitting import OVERFIT_GAP, UNDERFIT_TRAIN, WIDEST
-from tinysight.progress import duration
+from tinysight.progress import Progress, duration
 from tinysight.recipe import Recipe
 from tinysight.reporting import formats, reading
 from tinysight.reporting.gathering import Evaluated, Gathered, gather
@@ -27,7 +27,7 @@ SHOWN = 24  # cards a gallery
 SIZES = 4  # of pictures, before the rest is only counted
 
 
-def write_report(folder: RunFolder) -> Path:
+def write_report(folder: RunFolder, progress: Progress | None = None) -> Path:
     """Write the run's report.html, and its figures as PNG and SVG files; return the page's path.
 
     Parts that the folder does not have are said to be missing.
@@ -37,7 +37,8 @@ def write_report(folder: RunFolder) -> Path:
         ResourceError: the disk or the folder does not take the files.
     """
     run = gather(folder)
-    drawn = {plot.name: plot for plot in plots(run)}
+    with (progress or Progress(quiet=True)).counting("drawing the report") as shown:
+        drawn = {plot.name: plot for plot in plots(run, shown)}
     files = {name: raw for plot in drawn.values() for name, raw in plot.files.items()}
     folder.write(files | {"report.html": _render(run, drawn, _repeat(folder, run))})
     return folder.report_html
@@ -62,7 +63,7 @@ def _render(run: Gathered, drawn: Mapping[str, Plot], repeat: _Repeat) -> str:
         fitting=run.fitting,
         limits={"gap": OVERFIT_GAP, "train": UNDERFIT_TRAIN, "widest": WIDEST},
         extremes=extremes(main.metrics) if main else "",
-        curves=reading.curves(run.epochs),
+        curves=reading.curves(run.epochs, run.recipe.held_out),
         ending=reading.ending(run),
         reads=reading.reads(run),
         changed=run.recipe.changed(),
@@ -110,7 +111,8 @@ def _numbers(run: Gathered) -> Iterator[tuple[str, str, str]]:
         speed = sorted(row["pictures_per_second"] for row in run.epochs)[len(run.epochs) // 2]
         yield "Speed", f"{speed:,.0f}", "training pictures a second"
         best = run.best.get("epoch")
-        kept = "kept" if run.recipe.final or run.recipe.keep == "last" else "best by validation"
+        chosen = f"best by {run.recipe.held_out}"
+        kept = "kept" if run.recipe.final or run.recipe.keep == "last" else chosen
         remark = f"{kept}: epoch {best}" if best else ""
         yield "Epochs", f"{len(run.epochs)} of {run.recipe.epochs}", remark
     if last.get("peak_memory_bytes"):

@@ -29,7 +29,9 @@ def html(folder: RunFolder) -> str:
     )
     curves = ""
     if run.epochs:
-        svg = to_svg(learning_curves(run.epochs, rates=run.rates, theme=LIGHT))
+        svg = to_svg(
+            learning_curves(run.epochs, rates=run.rates, split=run.recipe.held_out, theme=LIGHT)
+        )
         curves = inline(svg, prefix=f"{run.name}-curves-", label="Learning curves")
     return f"<div style='max-width:60rem'><table>{cells}</table>{curves}</div>"
 

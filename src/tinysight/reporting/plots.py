@@ -41,9 +41,15 @@ class Plot(NamedTuple):
     files: Mapping[str, str | bytes]
 
 
-def plots(run: Gathered) -> Iterator[Plot]:
-    """Draw every figure that the run has numbers for."""
-    for name, file, label, draw, keep in _wanted(run):
+def plots(run: Gathered, shown: Callable[[int, int], object]) -> Iterator[Plot]:
+    """Draw every figure that the run has numbers for.
+
+    Args:
+        shown: told how many of how many are drawn.
+    """
+    wanted = list(_wanted(run))
+    for done, (name, file, label, draw, keep) in enumerate(wanted):
+        shown(done, len(wanted))
         yield plot(name, f"{FIGURES}/{file}", label, draw, keep=keep)
 
 
@@ -71,14 +77,16 @@ def plot(
 
 def _wanted(run: Gathered) -> Iterator[tuple[str, str, str, Callable[..., Figure], bool]]:
     """Name, file, text for those who do not see it, how to draw it, and `keep`."""
+    held_out = run.recipe.held_out
     if run.epochs:
         for name, said in (
-            ("loss", "Loss by epoch: training running and clean, and validation."),
-            ("accuracy", "Accuracy by epoch: training running and clean, and validation."),
+            ("loss", f"Loss by epoch: training running and clean, and {held_out}."),
+            ("accuracy", f"Accuracy by epoch: training running and clean, and {held_out}."),
             ("rate", "Learning rate over the epochs."),
         ):
             best, rates = run.best.get("epoch"), run.rates
-            draw = partial(figures.learning_curves, run.epochs, [name], best=best, rates=rates)
+            how = {"best": best, "rates": rates, "split": held_out}
+            draw = partial(figures.learning_curves, run.epochs, [name], **how)
             yield name, f"curve-{name}", said, draw, False
     if run.main is None:
         return

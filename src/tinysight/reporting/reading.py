@@ -11,8 +11,12 @@ from tinysight.reporting.gathering import Gathered
 __all__ = ["curves", "ending", "reads"]
 
 
-def curves(rows: Sequence[Mapping[str, float]]) -> str:
-    """Say in a sentence or two how the training went, from the rows of metrics.csv."""
+def curves(rows: Sequence[Mapping[str, float]], split: str = "validation") -> str:
+    """Say in a sentence or two how the training went, from the rows of metrics.csv.
+
+    Args:
+        split: which stands for validation in them.
+    """
     if not rows:
         return "No epoch was completed, so there is nothing to draw."
     if not any(math.isfinite(row["validation_accuracy"]) for row in rows):
@@ -20,15 +24,17 @@ def curves(rows: Sequence[Mapping[str, float]]) -> str:
     best = max(rows, key=lambda row: _or(row["validation_accuracy"], -1.0))
     top = f"{best['validation_accuracy']:.1%}"
     if len(rows) == 1:
-        return f"A single epoch: points, no curves yet. Validation accuracy stands at {top}."
-    said = f"Validation accuracy is highest in epoch {int(best['epoch'])}, at {top}"
+        return (
+            f"A single epoch: points, no curves yet. {split.capitalize()} accuracy stands at {top}."
+        )
+    said = f"{split.capitalize()} accuracy is highest in epoch {int(best['epoch'])}, at {top}"
     last = rows[-1]
     if best is not last:
         said += f"; the last epoch stands at {last['validation_accuracy']:.1%}"
-    return f"{said}. {_course(rows)}"
+    return f"{said}. {_course(rows, split)}"
 
 
-def _course(rows: Sequence[Mapping[str, float]]) -> str:
+def _course(rows: Sequence[Mapping[str, float]], split: str) -> str:
     """What happened at the end."""
     lowest = min(rows, key=lambda row: _or(row["validation_loss"], math.inf))
     last = rows[-1]
@@ -39,7 +45,7 @@ def _course(rows: Sequence[Mapping[str, float]]) -> str:
     )
     if turned:
         return (
-            f"Validation loss was lowest in epoch {int(lowest['epoch'])} "
+            f"{split.capitalize()} loss was lowest in epoch {int(lowest['epoch'])} "
             f"({nats(lowest['validation_loss'])}) and has risen to {nats(last['validation_loss'])} "
             "while the training loss still fell: the model grows surer of its mistakes."
         )
@@ -71,6 +77,11 @@ def _ended(run: Gathered) -> str:
     stopped = run.last.get("stopped")
     if run.diverged:
         first, last = run.diverged["steps"]
+        advice = (
+            "The weights had not been changed once: the learning rate is not to blame."
+            if last == 1
+            else "A lower optim.lr, or optim.clip=1, may hold it."
+        )
         kept = (
             "The checkpoints hold what was before."
             if run.last
@@ -79,8 +90,7 @@ def _ended(run: Gathered) -> str:
         return (
             f"Stopped: the loss or a gradient became non-finite at {span(first, last)} (epoch "
             f"{run.diverged['epoch']}), at a learning rate of {run.diverged['learning_rate']:.3g}; "
-            f"{done} of {planned} epochs were completed. {kept} "
-            "A lower optim.lr, or optim.clip=1, may hold it."
+            f"{done} of {planned} epochs were completed. {kept} {advice}"
         )
     if stopped == "interrupted":
         return (
@@ -89,7 +99,7 @@ def _ended(run: Gathered) -> str:
     if stopped == "early":
         return (
             f"Stopped early, as the recipe asks: {done} of {planned} epochs, after no better "
-            f"validation accuracy for {run.recipe.patience} of them."
+            f"{run.recipe.held_out} accuracy for {run.recipe.patience} of them."
         )
     if stopped == "reached":
         return (

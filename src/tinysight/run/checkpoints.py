@@ -195,7 +195,15 @@ def _add(files: dict[str, bytes], kind: str, tensors: Mapping[str, Tensor]) -> s
     """Put tensors among the files to be written; return the name of theirs."""
     from safetensors.torch import save as serialise
 
-    raw = serialise({k: v.detach().cpu().contiguous() for k, v in tensors.items()})
+    # Weights that a network has under two names are written twice: the format refuses them else.
+    written: dict[str, Tensor] = {}
+    places: set[int] = set()
+    for key, value in tensors.items():
+        plain = value.detach().cpu().contiguous()
+        place = plain.untyped_storage().data_ptr()
+        written[key] = plain.clone() if place in places else plain
+        places.add(place)
+    raw = serialise(written)
     name = f"{kind}-{hashlib.sha256(raw).hexdigest()[:12]}.safetensors"
     files[f"{FOLDER}/{name}"] = raw
     return name

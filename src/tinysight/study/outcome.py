@@ -132,6 +132,7 @@ class Results:
             [o.gap for o in self.outcomes[arm]],
             sampling=sampling + self._clean_variance(arm),
             n=self.n,
+            bounds=(-1.0, 1.0),
         )
 
     def difference(
@@ -142,16 +143,19 @@ class Results:
         *,
         sampling: float,
         family: int = 1,
+        most: float = 1.0,
     ) -> Estimate:
         """Return the mean difference of one value of two arms, paired by seed.
 
         Args:
             sampling: its variance by the choice of pictures.
             family: how many such intervals are to hold together.
+            most: that it can be, to either side.
         """
         pairs = zip(self.outcomes[first], self.outcomes[second], strict=True)
         values = [value(a) - value(b) for a, b in pairs]
-        return mean(values, sampling=sampling, n=self.n, family=family)
+        bounds = (-most, most)
+        return mean(values, sampling=sampling, n=self.n, bounds=bounds, family=family)
 
     def cleaner(self, first: str, second: str) -> Estimate:
         """Return the clean training accuracy of an arm minus that of another."""
@@ -169,12 +173,13 @@ class Results:
     def gap_narrowed(self, by: str, base: str) -> Estimate:
         """Return how much less the gap is in one arm than in another, paired by seed.
 
-        The training pictures are counted as if each arm had others, which widens the interval.
+        The training pictures are counted as if each arm had others, which widens the interval. One
+        picture won and one lost are added, as for `estimate.advantage`.
         """
-        paired = self.hits(by).mean(0) - self.hits(base).mean(0)
-        sampling = float(paired.var(ddof=1)) / self.n
+        paired = np.append(self.hits(by).mean(0) - self.hits(base).mean(0), (1.0, -1.0))
+        sampling = float(paired.var(ddof=1)) / len(paired)
         sampling += self._clean_variance(by) + self._clean_variance(base)
-        return self.difference(base, by, lambda o: o.gap, sampling=sampling)
+        return self.difference(base, by, lambda o: o.gap, sampling=sampling, most=2.0)
 
     def diverged(self, arm: str) -> int:
         """Return how many trainings of an arm left the finite numbers."""

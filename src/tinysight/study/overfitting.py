@@ -89,6 +89,7 @@ def _findings(results: Results) -> Sequence[Finding]:
         [o.accuracy - o.running for o in results.outcomes[BOTH]],
         sampling=share_variance(results.accuracy(BOTH).value, results.n),
         n=results.n,
+        bounds=(-1.0, 1.0),
     )
     clean = results.gap(BOTH)
     return [

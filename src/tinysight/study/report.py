@@ -112,6 +112,8 @@ class Report:
 
     def __str__(self) -> str:
         found = [f"{f.answer:<10} {f.claim} {f.numbers}" for f in self.findings]
+        if len(self.seeds) == 1:
+            found.append("One seed: the intervals allow for other pictures, not for other seeds.")
         return "\n".join([self.study.question, *found, *self.won_and_lost(), str(self.page)])
 
     def _repr_html_(self) -> str:

@@ -47,9 +47,9 @@ def overridden(arms: Sequence[Arm], data: DataSet, values: Mapping[str, Any]) ->
         recipe = arm.recipe.override_all(values)
         before, after = arm.recipe.fields(), recipe.fields()
         if name := next((n for n in varied if before.get(n) != after.get(n)), None):
+            by = [field for field in values if field.partition(".")[0] == name.partition(".")[0]]
             raise RecipeError(
-                f"{', '.join(values)} would change {name}, which the study itself sets; "
-                "leave it out"
+                f"{', '.join(by)} would change {name}, which the study itself sets; leave it out"
             )
         model = resolve_model(recipe.model, named=named)
         if recipe.schedule.name == "plateau":

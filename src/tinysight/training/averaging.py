@@ -27,7 +27,9 @@ class Average:
         """Take one step of the average towards `model`."""
         self.steps += 1
         decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
-        ours, theirs = self.model.state_dict(), model.state_dict()
+        kept, theirs = self.model.state_dict(keep_vars=True), model.state_dict()
+        once = {id(v): k for k, v in kept.items()}  # a weight may have two names
+        ours = {k: kept[k].detach() for k in once.values()}
         floating = [k for k, v in ours.items() if v.is_floating_point()]
         torch._foreach_lerp_(  # pyright: ignore[reportPrivateImportUsage]
             [ours[k] for k in floating], [theirs[k] for k in floating], 1 - decay

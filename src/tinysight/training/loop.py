@@ -46,7 +46,7 @@ from tinysight.training.pictures import (
 from tinysight.training.resuming import Carried, Standing, standing_best
 from tinysight.training.schedule import Plateau, factor
 from tinysight.training.signals import StopRequest
-from tinysight.training.step import make_batch, seed_dropout, update
+from tinysight.training.step import BROKEN_AT_ONCE, make_batch, seed_dropout, update
 from tinysight.training.tally import Tally
 from tinysight.training.tracing import tracing
 
@@ -187,9 +187,10 @@ def fit(
             if folder.has_json("checkpoints/last")
             else "no epoch was complete"
         )
+        advice = BROKEN_AT_ONCE if now.step == 1 else "try a lower optim.lr, or optim.clip=1"
         return Diverged(
             f"the loss or a gradient became non-finite at {span(first, now.step)} (epoch {epoch}), "
-            f"learning rate {now.rate:.3g}; {kept}. Try a lower optim.lr, or optim.clip=1",
+            f"learning rate {now.rate:.3g}; {kept}; {advice}",
             folder.path,
         )
 
@@ -207,7 +208,11 @@ def fit(
         using(threads),
         holding_memory(),
         progress.training(
-            epochs - now.epoch, total, evaluation, partial(work, recipe.augment, total, size)
+            epochs - now.epoch,
+            total,
+            evaluation,
+            partial(work, recipe.augment, total, size),
+            split=recipe.held_out,
         ),
         traced as step_ended,
     ):
@@ -316,7 +321,7 @@ def fit(
                 raise _interrupted(stop.signal, now.step, epoch, folder)
             if stopped == "early":
                 progress.say(
-                    f"stopped early: no better validation accuracy in {waited} epochs; "
+                    f"stopped early: no better {recipe.held_out} accuracy in {waited} epochs; "
                     f"the best is epoch {now.best_epoch}"
                 )
             if stopped == "reached":

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from tinysight.augment import size_at
-from tinysight.data.dataset import SPLITS, DataSet, Split
+from tinysight.data.dataset import SPLITS, DataSet, Split, sized
 from tinysight.data.statistics import mean_and_deviation
 from tinysight.errors import RecipeError
 from tinysight.evaluation.intervals import wilson
@@ -104,7 +104,7 @@ class Plan:
         }
 
     def __str__(self) -> str:
-        d, r, h = self.data, self.recipe, self.data.shape
+        d, r = self.data, self.recipe
         train, validation = self.sizes
         sizes = ", ".join(f"{len(s):,} {n}" for n in SPLITS if (s := d.split(n)) is not None)
         per_epoch = steps(train, r.batch_size)
@@ -123,7 +123,7 @@ class Plan:
         is_last = self.model.memory_format == torch.channels_last
         layout = "channels-last" if is_last else "contiguous"
         lines = {
-            "data": f"{d.title}: {sizes}; {h[0]}x{h[1]}x{h[2]}, {len(d.classes)} classes",
+            "data": f"{d.title}: {sizes}; {sized(d.shape)}, {len(d.classes)} classes",
             "model": f"{r.model.name}: {self.table.parameters:,} parameters, "
             f"{self.table.flops / 1e6:,.1f} MFLOPs a picture; {self.model.note}",
             "plan": f"recipe {r.name}: {_count(r.epochs, 'epoch')} of "

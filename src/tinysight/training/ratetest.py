@@ -24,7 +24,7 @@ from tinysight.training.optim import optimiser
 from tinysight.training.pictures import load
 from tinysight.training.planning import Plan
 from tinysight.training.signals import StopRequest
-from tinysight.training.step import make_batch, seed_dropout, update
+from tinysight.training.step import BROKEN_AT_ONCE, make_batch, seed_dropout, update
 from tinysight.training.suggesting import RateTest, has_diverged, judged, smoothed
 
 __all__ = ["STEPS", "bounds", "check_steps", "range_test"]
@@ -136,6 +136,8 @@ def range_test(
             if has_diverged(losses, guess):
                 diverged = optimizer.lr
                 break
+    if not losses:
+        raise UsageError(f"the loss or a gradient is not finite: {BROKEN_AT_ONCE}")
     if len(losses) < 2:
         raise UsageError(
             f"the loss or a gradient is not finite at a rate of {low:g} already; give a lower --low"

@@ -18,7 +18,13 @@ from tinysight.training.loss import cross_entropy
 from tinysight.training.optim import Optimiser
 from tinysight.training.pictures import Loaded
 
-__all__ = ["make_batch", "seed_dropout", "update"]
+__all__ = ["BROKEN_AT_ONCE", "make_batch", "seed_dropout", "update"]
+
+# What is said of a loss that is not finite in the first step, which no rate has had a part in.
+BROKEN_AT_ONCE = (
+    "it is so before the weights were changed once, so that the learning rate is not to blame: "
+    "look at what the network computes, or try precision=fp32"
+)
 
 
 def make_batch(

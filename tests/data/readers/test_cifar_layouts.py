@@ -129,9 +129,10 @@ def test_cifar100(writer: str, label: str | None, tmp_path: Path) -> None:
     # A coarse class has several fine ones, so it has no group.
     assert reading.source["groups"] == ({} if coarse else {"coarse_label": groups})
     assert reading.notes[0] == (
-        "labels of coarse_label (20 classes); there is also fine_label (100; label=fine)"
+        "labels of coarse_label (20 classes); there is also fine_label (100; data.label=fine)"
         if coarse
-        else "labels of fine_label (100 classes); there is also coarse_label (20; label=coarse)"
+        else "labels of fine_label (100 classes); "
+        "there is also coarse_label (20; data.label=coarse)"
     )
     np.testing.assert_array_equal(reading.splits["test"].images, pictures(1, M))
 

@@ -156,7 +156,8 @@ def test_several_columns_of_labels(pictures: Path) -> None:
     assert reading.source["label"] == "class"
     assert reading.source["other_labels"] == ["coarse_label", "label"]
     assert reading.notes[0] == (
-        "labels of column class; there is also coarse_label (label=coarse), label (label=label)"
+        "labels of column class; there is also coarse_label (data.label=coarse), "
+        "label (data.label=label)"
     )
     for wanted in ("coarse", "coarse_label", "Coarse"):
         assert read(pictures / "a.csv", label=wanted).classes == ("x", "y")

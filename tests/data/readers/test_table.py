@@ -120,7 +120,7 @@ def test_the_finest_labels_unless_others_are_asked_for(
     data = load(tmp_path)
     assert data.classes == ("cat", "dog", "cup", "pen")
     assert data.notes[0] == (
-        "labels of column fine_label (4 classes); there is also coarse_label (2; label=coarse)"
+        "labels of column fine_label (4 classes); there is also coarse_label (2; data.label=coarse)"
     )
     assert data.source["groups"] == {
         "coarse_label": {"cat": "animal", "dog": "animal", "cup": "thing", "pen": "thing"}

@@ -117,7 +117,7 @@ class Cifar:
             source["groups"] = self._groups(batches, wanted, others, classes, names)
             notes.append(
                 f"labels of {wanted.label} ({len(classes)} classes); there is also "
-                + ", ".join(f"{c.label} ({counts[c.label]}; label={c.short})" for c in others)
+                + ", ".join(f"{c.label} ({counts[c.label]}; data.label={c.short})" for c in others)
             )
         notes += self._counts(batches)
         notes += found.notes(splits["train"].images.shape[1:])

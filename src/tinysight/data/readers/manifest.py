@@ -172,7 +172,7 @@ class Manifest:
 
     def _notes(self, column: str) -> list[str]:
         notes = []
-        if others := [f"{c} (label={_short(c)})" for c in self.columns if c != column]:
+        if others := [f"{c} (data.label={_short(c)})" for c in self.columns if c != column]:
             notes.append(f"labels of column {column}; there is also {', '.join(others)}")
         if self.path.is_dir():
             names = " and ".join(printable(table.name) for table in self.tables)

@@ -102,7 +102,7 @@ class Table:
             notes.insert(
                 0,
                 f"labels of column {label.column} ({len(classes)} classes); there is also "
-                + ", ".join(f"{c.column} ({c.classes}; label={c.short})" for c in others),
+                + ", ".join(f"{c.column} ({c.classes}; data.label={c.short})" for c in others),
             )
         name = self.path.resolve().stem if self.path.is_file() else self.path.resolve().name
         return Reading(name, classes, splits, source, tuple(notes), numbered=numbered)

@@ -128,4 +128,4 @@ def test_the_tree_is_drawn_as_it_is() -> None:
         kind = getattr(tinysight.errors, name, None)
         if kind is not None and name not in ("TinysightError", "Interrupted"):
             assert kind.exit_code == int(codes)
-    assert {name for name, _ in drawn} >= KINDS - {"unknown", "TinysightError"}
+    assert {name for name, _ in drawn} >= KINDS - {"first_line", "unknown", "TinysightError"}

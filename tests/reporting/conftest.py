@@ -240,4 +240,4 @@ def curves() -> list[dict[str, float]]:
 @pytest.fixture
 def undrawn(monkeypatch):
     """Leave the figures out, for tests of the words alone."""
-    monkeypatch.setattr("tinysight.reporting.html.plots", lambda run: iter(()))
+    monkeypatch.setattr("tinysight.reporting.html.plots", lambda *_: iter(()))

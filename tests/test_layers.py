@@ -20,7 +20,7 @@ LAYERS: list[set[str]] = [
     {"reporting"},
     {"api"},
     {"study"},
-    {"terminal", "stopping", "words"},
+    {"faults", "terminal", "stopping", "words"},
     {"cli"},
 ]
 RANK = {name: i for i, names in enumerate(LAYERS) for name in names}

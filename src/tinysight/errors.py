@@ -118,7 +118,7 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> UnknownName:
     return UnknownName(f"unknown {kind} {name!r}{hint} Known: {', '.join(names) or 'none'}")
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: BaseException) -> str:
     r"""Return what an error of another library says, in a line for a message of ours.
 
     Keras says before it where it was, and says it in bold.

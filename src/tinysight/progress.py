@@ -24,7 +24,7 @@ from rich.progress import (
 )
 from rich.progress import Progress as Bars
 
-__all__ = ["Progress", "duration", "megabytes", "nats", "span"]
+__all__ = ["Progress", "duration", "megabytes", "nats", "span", "standard_error"]
 
 FIRST_ESTIMATE = 3.0  # seconds of steps before the expected time is said
 LINE_AFTER = 2.0  # seconds between two lines of a count, where there is no terminal
@@ -39,9 +39,7 @@ class Progress:
     """
 
     def __init__(self, *, quiet: bool = False) -> None:
-        self.console = Console(
-            file=cast("IO[str]", _Stderr()), quiet=quiet, highlight=False, soft_wrap=True
-        )
+        self.console = Console(file=standard_error(), quiet=quiet, highlight=False, soft_wrap=True)
         self._bars: Bars | None = None
         self._counter: Bars | None = None
         self._task = TaskID(0)
@@ -215,7 +213,7 @@ class _Clock:
 
 
 class _Stderr(io.TextIOBase):
-    """Standard error, wherever it leads by now; what it no longer takes stops no work."""
+    """See `standard_error`: what it no longer takes stops no work."""
 
     @property
     def encoding(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -296,6 +294,11 @@ class _Moved(_Counter):
             if total:
                 text += f", {duration((total - done) / speed)} left"
         return text
+
+
+def standard_error() -> IO[str]:
+    """Return standard error, wherever it leads by then; what it does not take is dropped."""
+    return cast("IO[str]", _Stderr())
 
 
 def megabytes(size: float) -> str:

@@ -10,8 +10,6 @@ import io
 import json
 import os
 import sys
-import sysconfig
-import traceback
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, redirect_stdout
 from dataclasses import asdict
@@ -31,13 +29,10 @@ __all__ = [
     "evaluation",
     "evaluation_json",
     "known_data",
-    "lacking",
     "layers",
-    "logged",
     "predictions",
     "predictions_csv",
     "predictions_json",
-    "raised_by_user",
     "recipe",
     "recipes",
     "release",
@@ -53,7 +48,6 @@ __all__ = [
 
 ALWAYS = ("epochs", "batch_size", "model.name", "optim.name", "optim.lr", "schedule.name")
 LONGEST = 100_000  # characters; a message is escaped whole
-ALLOCATORS = ("can't allocate memory", "DefaultCPUAllocator")  # said by torch's RuntimeErrors
 
 
 def safe(text: str) -> str:
@@ -71,54 +65,11 @@ def say(what: object, *, file: TextIO | None = None) -> None:
         print(safe(line), file=file)
 
 
-def lacking(error: BaseException) -> str | None:
-    """Return what the machine lacks by an exception that is not ours; None where it is a fault."""
-    kind = getattr(sys.modules.get("torch"), "OutOfMemoryError", ())
-    if isinstance(error, (MemoryError, kind)) or any(text in str(error) for text in ALLOCATORS):
-        first = next(iter(str(error).splitlines()), "") or "an allocation failed"
-        return f"out of memory: {first}; close other programs, or train with a smaller batch_size"
-    if isinstance(error, OSError):
-        where = (
-            f": {os.fsdecode(error.filename)}" if isinstance(error.filename, str | bytes) else ""
-        )
-        return f"{error.strerror or error}{where}"
-    return None
-
-
-def raised_by_user(error: BaseException) -> str | None:
-    """Return a line for an exception out of a file of the user's own, a network's say.
-
-    None where all that was called after the last of our lines is of Python or a library.
-    """
-    frames = traceback.extract_tb(error.__traceback__)
-    ours = str(Path(__file__).parent)
-    last = max((i for i, f in enumerate(frames) if f.filename.startswith(ours)), default=-1)
-    paths = sysconfig.get_paths()
-    libraries = tuple(paths[name] for name in ("stdlib", "platstdlib", "purelib", "platlib"))
-    theirs = [f for f in frames[last + 1 :] if not f.filename.startswith((*libraries, "<"))]
-    if not theirs:
-        return None
-    return f"{theirs[-1].filename}, line {theirs[-1].lineno}: {_raised(error)}"
-
-
-def logged(error: BaseException) -> str | None:
-    """Return a line for a fault whose traceback is in a run's log; None where it is in none."""
-    if getattr(error, "tinysight_log", None) is None:
-        return None
-    return f"a fault of tinysight's own: {_raised(error)}"
-
-
-def _raised(error: BaseException) -> str:
-    """What was raised, and the log that its traceback is in, if there is one."""
-    first = next(iter(str(error).splitlines()), "")
-    said = f"{type(error).__name__}{first and ': '}{first}"
-    log = getattr(error, "tinysight_log", None)
-    return said if log is None else f"{said}; the traceback is in {log}"
-
-
 def working() -> AbstractContextManager[object]:
     """Keep what is printed meanwhile, by the user's own network say, off the results."""
-    return redirect_stdout(sys.stderr)
+    from tinysight.progress import standard_error
+
+    return redirect_stdout(standard_error())
 
 
 def take_any_text() -> None:

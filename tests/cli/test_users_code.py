@@ -1,6 +1,8 @@
 """Code of the user's own on the command line: what it raises, what it prints."""
 
+import io
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -64,6 +66,31 @@ def test_what_it_raises_is_said_with_its_line(cli: Cli, here: Path) -> None:
     assert said.err.endswith(f"{at}\n")
 
 
+def test_when_it_ends_the_program_that_is_said(cli: Cli, here: Path) -> None:
+    own = network("broken")
+    file = Path("nets.py")
+    file.write_text(
+        file.read_text().replace('raise RuntimeError("a bug\\nin two lines")', "exit(3)")
+    )
+    said = cli("train", "digits", own, *SHORT, "--out", "run")
+    assert said.code == 4
+    assert re.search(r"nets\.py, line \d+: SystemExit: 3", said.err)
+
+
+def test_what_it_prints_stops_nothing_where_nobody_takes_it(
+    cli: Cli, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Gone(io.StringIO):
+        def write(self, text: str) -> int:
+            raise BrokenPipeError
+
+    own = network("same")
+    monkeypatch.setattr("sys.stderr", Gone())
+    said = cli("train", "digits", own, *SHORT, "--out", "run", "--json")
+    assert said.code == 0
+    assert json.loads(said.out)["run"] == "run"
+
+
 def test_what_it_prints_is_no_result(cli: Cli, here: Path) -> None:
     own = network("same")
     Image.new("L", (8, 8)).save("picture.png")
@@ -100,7 +127,7 @@ def test_by_the_sources_protocol_test_is_called_test(cli: Cli, here: Path) -> No
     said = cli("train", "digits", *words, "epochs=9", "schedule.name=constant", "--out", "run")
     assert said.code == 0, said.err
     assert "  test " in said.err
-    assert "stopped early: no better test accuracy in 1 epochs" in said.err
+    assert "stopped early: no better test accuracy in 1 epoch;" in said.err
     assert "validation accuracy" not in said.err
     page = Path("run/report.html").read_text()
     assert "Test accuracy is highest in epoch 1" in page

@@ -8,7 +8,15 @@ import torch
 from torch import nn
 
 from tinysight.errors import ModelError, RecipeError
-from tinysight.models import Classifier, build, describe, foreign, resolve, trust
+from tinysight.models import (
+    Classifier,
+    build,
+    check_copied,
+    describe,
+    foreign,
+    resolve,
+    trust,
+)
 from tinysight.recipe import Model
 
 HEAD = "import torch\nfrom torch import nn\n"
@@ -169,7 +177,7 @@ def test_a_softmax_at_its_end_is_left_to_the_loss(end: str, file: Path) -> None:
         (
             HEAD + "net = nn.Sequential(nn.Flatten(), nn.Linear(5, 3))",
             ModelError,
-            "does not take pictures of 8x8x3: mat1 and mat2 shapes cannot be multiplied",
+            "does not take pictures of 8x8 RGB: mat1 and mat2 shapes cannot be multiplied",
         ),
         (
             HEAD + "net = nn.Sequential(nn.Flatten(), nn.Linear(192, 3), nn.Sigmoid())",
@@ -189,10 +197,28 @@ def test_a_softmax_at_its_end_is_left_to_the_loss(end: str, file: Path) -> None:
             "gives what no gradient leads back from: it computes under torch.no_grad or detaches",
         ),
         (
-            HEAD + "net = nn.Sequential(nn.Flatten(), nn.Linear(192, 3))\n"
-            "net.kept = net[1].weight * 2",
+            HEAD + "end = nn.Softmax(1)\n"
+            "net = nn.Sequential(nn.Flatten(), nn.Linear(192, 8), end, nn.Linear(8, 3), end)",
             ModelError,
-            "cannot be copied, which training takes: Only Tensors created explicitly by the user",
+            "ends in a softmax layer that it uses elsewhere, too: return what comes before it, the",
+        ),
+        (
+            HEAD + "class N(nn.Linear):\n def forward(self, x):\n  if self.training: exit(3)"
+            "\n  return super().forward(x.flatten(1))\nnet = N(192, 3)",
+            ModelError,
+            "does not take pictures of 8x8 RGB in training mode: 3",
+        ),
+        (
+            HEAD + "class N(nn.Linear):\n def forward(self, x): exit(3)\nnet = N(192, 3)",
+            ModelError,
+            "does not take pictures of 8x8 RGB: 3",
+        ),
+        (
+            HEAD
+            + "class N(nn.Linear):\n def forward(self, x):\n  x = super().forward(x.flatten(1))"
+            "\n  return x.softmax(1) if self.training else x\nnet = N(192, 3)",
+            ModelError,
+            "ends in a softmax that is no layer of its own",
         ),
         (
             HEAD
@@ -205,7 +231,7 @@ def test_a_softmax_at_its_end_is_left_to_the_loss(end: str, file: Path) -> None:
             HEAD + "class N(nn.Linear):\n def forward(self, x):\n  assert not self.training, 'no'"
             "\n  return super().forward(x.flatten(1))\nnet = N(192, 3)",
             ModelError,
-            "does not take pictures of 8x8x3 in training mode: no",
+            "does not take pictures of 8x8 RGB in training mode: no",
         ),
         (
             HEAD + "class N(nn.Linear):\n def forward(self, x): return super().forward(x.flatten(1)"
@@ -228,6 +254,45 @@ def test_what_is_no_network_is_refused(
     with pytest.raises(error, match=said) as raised:
         made(file, text)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_it_is_the_same_where_no_gradients_are_kept(mode: Any, file: Path) -> None:
+    text = (
+        HEAD
+        + """
+class net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.last, self.end = nn.Linear(192, 3), nn.Softmax(1)
+
+    def forward(self, x):
+        with torch.set_grad_enabled(self.training):
+            return self.end(self.last(x.flatten(1)))
+"""
+    )
+    with mode():
+        model = made(file, text)
+    model(torch.zeros(2, 3, 8, 8)).sum().backward()
+    assert isinstance(model.get_submodule("net.end"), nn.Identity)
+    assert model.get_parameter("net.last.bias").grad is not None
+
+
+def test_one_that_cannot_be_copied_is_refused(file: Path) -> None:
+    text = (
+        HEAD
+        + """
+class net(nn.Linear):
+    def __init__(self):
+        super().__init__(192, 3)
+
+    def forward(self, x):
+        self.kept = super().forward(x.flatten(1))
+        return self.kept
+"""
+    )
+    with pytest.raises(ModelError, match="cannot be copied, which training needs: Only Tensors cr"):
+        check_copied(made(file, text))
 
 
 def test_options_that_it_does_not_take_are_refused(file: Path) -> None:

@@ -86,7 +86,7 @@ def test_the_order_of_channels_is_its_own(text: str, entry: str, tmp_path: Path)
         ("import keras\nmodel = keras.Sequential()", r"nets\.py:model has no layers"),
         (
             KERAS.replace("    Input((8, 8, 3)),\n", "").replace("Conv2D(4, 3,", "Conv2D(4, 9,"),
-            "cannot be built for 8x8x3: ",
+            "cannot be built for 8x8 RGB: ",
         ),
     ],
 )
@@ -199,12 +199,24 @@ def test_a_copy_is_the_same_and_has_weights_of_its_own(text: str, tmp_path: Path
     assert all(p.grad is None for p in model.parameters())
 
 
+BODY = """
+import keras
+body = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(4, 3), keras.layers.Flatten()])
+body.trainable = False
+"""
+HEADED = """
+import keras
+from elsewhere_made import body
+model = keras.Sequential([body, keras.layers.Dense(3)])
+"""
+
+
 def test_one_that_cannot_be_made_twice_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "elsewhere_made.py").write_text(KERAS)
     monkeypatch.setattr("sys.path", [*sys.path])
-    model = built(tmp_path / "nets.py", "from elsewhere_made import model  # of keras")
+    (tmp_path / "elsewhere_made.py").write_text(BODY)
+    model = built(tmp_path / "nets.py", HEADED)
     with pytest.raises(ModelError, match="is made in a file that the one named imports, once and"):
         copy.deepcopy(model)
 

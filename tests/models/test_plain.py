@@ -115,7 +115,7 @@ def test_p0_by_hand() -> None:
 
 def test_plain_pools_while_there_are_two_pixels() -> None:
     model = make("plain", (5, 40, 1))
-    assert model.note == "2 of 3 poolings, 5x40 to 1x10; flattens 1,280 values"
+    assert model.note == "2 of 3 poolings, 40x5 to 10x1; flattens 1,280 values"
 
 
 def test_linear_is_one_matrix_over_pixels_in_c_h_w_order() -> None:

@@ -1,5 +1,6 @@
 """How trainings end before their time: early, diverged, by a signal."""
 
+import math
 import os
 import signal
 from pathlib import Path
@@ -51,6 +52,24 @@ def test_a_loss_that_only_the_weights_of_classes_break_stops_the_run(
     heavy = small.override("loss.class_weights", [1e38] * len(toy.classes))
     with pytest.raises(Diverged, match="the loss or a gradient became non-finite at step 1 "):
         run(toy, heavy, tmp_path / "run")
+
+
+def test_weights_that_the_first_step_breaks_are_blamed_on_the_rate(
+    run: Runner, toy: DataSet, small: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = loop.update
+
+    def update(network: Any, model: Any, *more: Any, **how: Any) -> Any:
+        found = real(network, model, *more, **how)
+        with torch.no_grad():
+            next(model.parameters()).fill_(math.inf)
+        return found
+
+    monkeypatch.setattr(loop, "update", update)
+    one = small.override("batch_size", len(toy.train))
+    with pytest.raises(Diverged, match="step 1 .*try a lower optim.lr"):
+        run(toy, one, tmp_path / "run")
+    assert RunFolder(tmp_path / "run").read_json("diverged")["at_once"] is False
 
 
 class Poisoned(Progress):

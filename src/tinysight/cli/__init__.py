@@ -15,7 +15,7 @@ from typing import Annotated, Optional
 import typer
 from typer.exceptions import TyperException
 
-from tinysight import __version__, stopping, terminal, words
+from tinysight import __version__, faults, stopping, terminal, words
 from tinysight.cli import data, rates, studies
 from tinysight.cli.options import (
     Classes,
@@ -292,15 +292,13 @@ def _carried_out(given: list[str], debug: bool) -> int:
     except (KeyboardInterrupt, typer.Abort) as error:
         by = stopping.stopped_by(error)
         return _fail(f"stopped by {by.name}", 128 + by, debug)
-    except (BrokenPipeError, SystemExit):  # rich makes the one into the other
+    except (BrokenPipeError, SystemExit) as error:  # rich makes the one into the other
+        if said := faults.raised_by_user(error):
+            return _fail(said, ModelError.exit_code, debug)
         return 141
     except Exception as error:
-        if said := terminal.lacking(error):
-            return _fail(said, 5, debug)
-        if said := terminal.raised_by_user(error):
-            return _fail(said, ModelError.exit_code, debug)
-        if said := terminal.logged(error):
-            return _fail(said, 1, debug)
+        if found := faults.told(error):
+            return _fail(*found, debug)
         raise
     return code
 

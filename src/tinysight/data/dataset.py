@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tinysight.pictures.formats import printable
+from tinysight.pictures.formats import printable, sized
 from tinysight.recipe import Data
 
-__all__ = ["SPLITS", "DataSet", "Split", "quoted", "sized", "without"]
+__all__ = ["SPLITS", "DataSet", "Split", "quoted", "without"]
 
 SPLITS = ("train", "validation", "test")
 NAMED = 10  # classes that a message names
@@ -156,13 +156,3 @@ def without(split: str, classes: Sequence[str]) -> str:
     """
     n = len(classes)
     return f"{split} has no picture of {n:,} class{'es' * (n != 1)}: {quoted(classes)}"
-
-
-def sized(shape: Sequence[int]) -> str:
-    """Return a shape h w c as people say it, width first.
-
-    >>> sized((40, 48, 3))
-    '48x40 RGB'
-    """
-    height, width, channels = shape
-    return f"{width}x{height} {'grey' if channels == 1 else 'RGB'}"

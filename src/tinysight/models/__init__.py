@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 
-from tinysight.errors import ModelError, RecipeError, unknown
+from tinysight.errors import ModelError, RecipeError, first_line, unknown
 from tinysight.models import foreign
 from tinysight.models.describe import Description, Layer, describe
 from tinysight.models.layers import Classifier, Whiten, lay_out
@@ -26,6 +27,7 @@ __all__ = [
     "Layer",
     "adapt",
     "build",
+    "check_copied",
     "describe",
     "resolve",
 ]
@@ -137,13 +139,31 @@ def build(
     return model
 
 
+def check_copied(model: Classifier) -> None:
+    """Refuse a network of the user's own that cannot be copied, as training does with it.
+
+    Raises:
+        ModelError: says what it is in the way.
+    """
+    if not foreign.is_foreign(model.name):
+        return
+    try:
+        copy.deepcopy(model)
+    except ModelError:
+        raise
+    except Exception as error:
+        raise ModelError(
+            f"{model.name} cannot be copied, which training needs: {first_line(error)}"
+        ) from error
+
+
 def _weigh(name: str, net: nn.Module, shape: tuple[int, int, int]) -> None:
     """Refuse a network that is too large to train."""
     weight = sum(p.numel() for p in net.parameters())
     if weight > MOST_PARAMETERS:
         h, w, c = shape
         raise RecipeError(
-            f"model {name} would have {weight:,} parameters for {h}x{w}x{c} pictures, "
+            f"model {name} would have {weight:,} parameters for {w}x{h}x{c} pictures, "
             f"at most {MOST_PARAMETERS:,} can be trained; choose smaller pictures (data.size) or "
             "options"
         )

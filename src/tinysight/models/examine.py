@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from tinysight.errors import ModelError, first_line
 from tinysight.models.layers import lay_out
 from tinysight.models.logits import squashed_by
+from tinysight.pictures.formats import sized
 
 __all__ = ["examined"]
 
@@ -28,28 +29,36 @@ def examined(
         ModelError: it does not take such pictures, does not give a logit for each class, ends in a
             sigmoid or in a softmax that is no layer, or cannot be trained.
     """
-    output, last = _followed(net, name, shape)
+    output, layers = _followed(net, name, shape)
+    last = layers[-1] if layers else ""
     if last and isinstance(net.get_submodule(last), SOFTMAX):
+        if layers.count(last) > 1:
+            raise ModelError(
+                f"{name} ends in a softmax layer that it uses elsewhere, too: return what comes "
+                "before it, the loss does the rest"
+            )
         parent, _, child = last.rpartition(".")
         setattr(net.get_submodule(parent), child, nn.Identity())
         output, _ = _followed(net, name, shape)
     if not any(p.requires_grad for p in net.parameters()):
         raise ModelError(f"{name} has no weights that could be trained")
     _check_logits(output, name, classes)
-    return _memory_format(net, name, shape, classes)
-
-
-def _check_logits(output: Tensor, name: str, classes: int) -> None:
-    """Refuse what is not a logit for each class of two pictures, or leads back to no weights."""
-    if tuple(output.shape) != (2, classes):
-        raise ModelError(
-            f"{name} gives {' x '.join(map(str, output.shape))} for 2 pictures of {classes} "
-            f"classes, expected 2 x {classes}"
-        )
+    output, memory_format = _in_training(net, name, shape)
+    _check_logits(output, name, classes, " in training mode")
     if not output.requires_grad:
         raise ModelError(
             f"{name} gives what no gradient leads back from: it computes under torch.no_grad or "
             "detaches"
+        )
+    return memory_format
+
+
+def _check_logits(output: Tensor, name: str, classes: int, mode: str = "") -> None:
+    """Refuse what is not a logit for each class of two pictures."""
+    if tuple(output.shape) != (2, classes):
+        raise ModelError(
+            f"{name} gives {' x '.join(map(str, output.shape))}{mode} for 2 pictures of {classes} "
+            f"classes, expected 2 x {classes}"
         )
     ends = squashed_by(output)
     if ends == "sigmoid":
@@ -64,8 +73,11 @@ def _check_logits(output: Tensor, name: str, classes: int) -> None:
         )
 
 
-def _followed(net: nn.Module, name: str, shape: tuple[int, int, int]) -> tuple[Tensor, str | None]:
-    """The logits of two black pictures, and the name of the layer that they came from."""
+def _followed(net: nn.Module, name: str, shape: tuple[int, int, int]) -> tuple[Tensor, list[str]]:
+    """The logits of two black pictures, and the names of the layers up to the one they came from.
+
+    No names where they came from no layer.
+    """
     last: list[tuple[str, Any]] = []
     hooks = [
         module.register_forward_hook(lambda _m, _i, out, at=at: last.append((at, out)))
@@ -75,7 +87,7 @@ def _followed(net: nn.Module, name: str, shape: tuple[int, int, int]) -> tuple[T
     training = net.training
     try:
         output = net.eval()(_black(shape, torch.contiguous_format))
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ModelError(f"{name} does not take {_pictures(shape)}: {first_line(error)}") from error
     finally:
         net.train(training)
@@ -83,43 +95,43 @@ def _followed(net: nn.Module, name: str, shape: tuple[int, int, int]) -> tuple[T
             hook.remove()
     if not isinstance(output, Tensor):
         raise ModelError(f"{name} gives {type(output).__name__}, expected one tensor of logits")
-    return output, next((at for at, out in reversed(last) if out is output), None)
+    ends = [place for place, (_, out) in enumerate(last) if out is output]
+    return output, [at for at, _ in last[: ends[-1] + 1]] if ends else []
 
 
-def _memory_format(
-    net: nn.Module, name: str, shape: tuple[int, int, int], classes: int
-) -> torch.memory_format:
-    """The memory format in which a network can be trained: channels-last, where it takes that.
+def _in_training(
+    net: nn.Module, name: str, shape: tuple[int, int, int]
+) -> tuple[Tensor, torch.memory_format]:
+    """The output in training mode, and the memory format that it takes: channels-last, or not that.
 
     Its statistics are left as they are.
 
     Raises:
-        ModelError: it fails in training mode, or does not give logits there.
+        ModelError: it fails in training mode, or does not give a tensor there.
     """
     kept = {key: value.clone() for key, value in net.state_dict().items()}
 
     def trained(memory_format: torch.memory_format) -> object:
         lay_out(net, memory_format)
-        with torch.no_grad():
-            return net.train()(_black(shape, memory_format))
+        return net.train()(_black(shape, memory_format))
 
     try:
         try:
             output, found = trained(torch.channels_last), torch.channels_last
         except RuntimeError:  # as `x.view(len(x), -1)` has it
             output, found = trained(torch.contiguous_format), torch.contiguous_format
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ModelError(
             f"{name} does not take {_pictures(shape)} in training mode: {first_line(error)}"
         ) from error
     finally:
         net.load_state_dict(kept)
-    if not isinstance(output, Tensor) or tuple(output.shape) != (2, classes):
+    if not isinstance(output, Tensor):
         raise ModelError(
             f"{name} gives {type(output).__name__} in training mode, expected logits as in "
             "evaluation mode"
         )
-    return found
+    return output, found
 
 
 def _black(shape: tuple[int, int, int], memory_format: torch.memory_format) -> Tensor:
@@ -129,4 +141,4 @@ def _black(shape: tuple[int, int, int], memory_format: torch.memory_format) -> T
 
 
 def _pictures(shape: tuple[int, int, int]) -> str:
-    return f"pictures of {'x'.join(map(str, shape))}"
+    return f"pictures of {sized(shape)}"

@@ -8,7 +8,6 @@ imports are neither summed nor kept in the run: what is to be lasting belongs in
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import inspect
 import os
@@ -20,13 +19,13 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import nn
 
-from tinysight.errors import ModelError, RecipeError, first_line, unknown
+from tinysight.errors import ModelError, RecipeError, unknown
 from tinysight.models import trust
 from tinysight.models.examine import examined
 from tinysight.models.keras_network import KerasNetwork, is_keras
@@ -34,6 +33,7 @@ from tinysight.models.keras_network import KerasNetwork, is_keras
 __all__ = ["build", "is_foreign", "resolve", "source"]
 
 SUM = "sha256"  # the option in which the file's sum stands
+run_from: set[Path] = set()  # folders of the files that this process has run
 
 
 def is_foreign(name: str) -> bool:
@@ -112,7 +112,8 @@ def build(
             import keras
 
             cpu = keras.device("cpu")
-    with _seeded(seed), _importing_beside(path), cpu:
+    grad = torch.enable_grad()  # what is asked of the network goes by its graph
+    with torch.inference_mode(False), grad, _seeded(seed), _importing_beside(path), cpu:
         found = _named(path, attribute)
         if not isinstance(found, nn.Module):
             found = _called(found, name, options, shape, classes)
@@ -124,11 +125,11 @@ def build(
                 "torch's backend, or a function that returns one"
             )
         if is_keras(found):
-            net: nn.Module = KerasNetwork.made(found, name, shape, lambda: again()[0])
+            made = partial(KerasNetwork.made, found, name, shape)
+            net: nn.Module = made(lambda: cast(KerasNetwork, again()[0]))
             said = f"Keras {sys.modules['keras'].__version__} model"
         else:
             net, said = found, "torch module"
-            _check_copied(found, name)
         memory_format = examined(net, name, shape, classes)
     if memory_format == torch.contiguous_format:
         said += ", contiguous in memory: it does not take channels-last pictures"
@@ -152,6 +153,7 @@ def _source(path: Path) -> bytes:
 
 def _named(path: Path, attribute: str) -> Any:
     """What the file calls so, after it was run."""
+    run_from.add(path.parent)
     try:
         found = runpy.run_path(str(path), run_name=path.stem)
     except SystemExit:
@@ -202,16 +204,6 @@ def _called(
         return function(**given, **options)
     except (Exception, SystemExit) as error:
         raise ModelError(f"{name}: {type(error).__name__}: {error}") from error
-
-
-def _check_copied(net: nn.Module, name: str) -> None:
-    """Refuse a torch module that cannot be copied; a Keras model is made again instead."""
-    try:
-        copy.deepcopy(net)
-    except Exception as error:
-        raise ModelError(
-            f"{name} cannot be copied, which training takes: {first_line(error)}"
-        ) from error
 
 
 @contextmanager

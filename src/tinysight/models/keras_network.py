@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from tinysight.errors import ModelError, first_line
 from tinysight.models.logits import squashed_by
+from tinysight.pictures.formats import sized
 
 __all__ = ["KerasNetwork", "is_keras"]
 
@@ -41,9 +42,9 @@ class KerasNetwork(nn.Module):
 
     network: Any
     entry: Entry
-    again: Callable[[], nn.Module]
+    again: Callable[[], KerasNetwork]
 
-    def __init__(self, network: Any, entry: Entry, again: Callable[[], nn.Module]) -> None:
+    def __init__(self, network: Any, entry: Entry, again: Callable[[], KerasNetwork]) -> None:
         super().__init__()
         # Past torch's own registration, by which each variable would have two names.
         object.__setattr__(self, "network", network)
@@ -64,12 +65,12 @@ class KerasNetwork(nn.Module):
         network: Any,
         name: str,
         shape: tuple[int, int, int],
-        again: Callable[[], nn.Module],
+        again: Callable[[], KerasNetwork],
     ) -> Self:
         """Take a model as the user has it; what comes before its softmax is what it returns.
 
         Args:
-            again: does all of this once more.
+            again: makes such a model and takes it likewise, for copies.
 
         Raises:
             ModelError: it is no model, has no layers, or does not take such pictures.
@@ -92,7 +93,7 @@ class KerasNetwork(nn.Module):
                     network(pictures)
             except Exception as error:
                 raise ModelError(
-                    f"{name} cannot be built for {h}x{w}x{c}: {first_line(error)}"
+                    f"{name} cannot be built for {sized(shape)}: {first_line(error)}"
                 ) from error
         return cls(_without_softmax(network, pictures), entry, again)
 
@@ -136,7 +137,7 @@ class KerasNetwork(nn.Module):
             for _, layer in leaves:
                 layer.__dict__.pop("call", None)
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> nn.Module:
+    def __deepcopy__(self, memo: dict[int, Any]) -> KerasNetwork:
         """Make the network anew and give it these weights.
 
         Keras would copy by what a model and its layers say of themselves in `get_config`, which
@@ -147,8 +148,8 @@ class KerasNetwork(nn.Module):
         """
         with torch.random.fork_rng(devices=[]):
             found = self.again()
-        own = set(map(id, self.parameters()))
-        if any(id(p) in own for p in found.parameters()):
+        own = set(map(id, self.network.variables))
+        if any(id(variable) in own for variable in found.network.variables):
             raise ModelError(
                 f"{self.network.name} is made in a file that the one named imports, once and for "
                 "all; name that file, or a function that makes it"

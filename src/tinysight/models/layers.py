@@ -128,8 +128,8 @@ class Classifier(nn.Module):
             self.sizes.remove((height, width))
             h, w, _ = self.shape
             raise ModelError(
-                f"model {self.name}, built for pictures of {h}x{w}, does not take those of "
-                f"{height}x{width} that the training would start on ({first_line(error)}); "
+                f"model {self.name}, built for pictures of {w}x{h}, does not take those of "
+                f"{width}x{height} that the training would start on ({first_line(error)}); "
                 "use augment.shrink=1"
             ) from error
         finally:

@@ -71,7 +71,7 @@ def mobilenet(
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out")
     h, w, _ = shape
-    return net, f"{steps + kept} halvings of {h}x{w} pictures, {steps} of them in the stem"
+    return net, f"{steps + kept} halvings of {w}x{h} pictures, {steps} of them in the stem"
 
 
 def _channels(count: int, width: float) -> int:

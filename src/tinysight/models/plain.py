@@ -44,7 +44,7 @@ def linear(
     h, w, c = shape
     parts, note = _order(shape, shuffle)
     net = named(**parts, flatten=nn.Flatten(), head=nn.Linear(h * w * c, classes))
-    return net, f"{note}flattens {h * w * c:,} values of {h}x{w}x{c} pictures"
+    return net, f"{note}flattens {h * w * c:,} values of {w}x{h}x{c} pictures"
 
 
 def mlp(
@@ -67,7 +67,7 @@ def mlp(
         parts[f"hidden{number}"] = _dense(inside, width, dropout)
         inside = width
     net = named(**parts, head=nn.Linear(inside, classes))
-    return net, f"{note}flattens {h * w * c:,} values of {h}x{w}x{c} pictures"
+    return net, f"{note}flattens {h * w * c:,} values of {w}x{h}x{c} pictures"
 
 
 def plain(
@@ -144,7 +144,7 @@ def p0(
         **parts, flatten=nn.Flatten(), hidden=named(**dense), head=nn.Linear(hidden, classes)
     )
     start(net)
-    return net, f"{shape[0]}x{shape[1]} to {h}x{w}; flattens {features:,} values"
+    return net, f"{shape[1]}x{shape[0]} to {w}x{h}; flattens {features:,} values"
 
 
 def p3(
@@ -206,7 +206,7 @@ def _blocks(
         inside = outside
     parts["flatten"] = nn.Flatten()
     counted = f"{pools} poolings" if pools == BLOCKS else f"{pools} of {BLOCKS} poolings"
-    note = f"{counted}, {shape[0]}x{shape[1]} to {h}x{w}; flattens {h * w * inside:,} values"
+    note = f"{counted}, {shape[1]}x{shape[0]} to {w}x{h}; flattens {h * w * inside:,} values"
     return parts, h * w * inside, note
 
 

@@ -131,7 +131,7 @@ def p2(
         parts["dropout"] = nn.Dropout(dropout)
     net = named(**parts, flatten=nn.Flatten(), head=nn.Linear(features, classes))
     _start(net)
-    counted = f"{_counted(kept, 3)} poolings, to {h}x{w}"
+    counted = f"{_counted(kept, 3)} poolings, to {w}x{h}"
     return net, f"{_said(shape, steps)}; {counted}; flattens {features:,} values"
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tinysight.errors import PictureError
 
 __all__ = [
@@ -14,6 +16,7 @@ __all__ = [
     "check_bounds",
     "format_of",
     "printable",
+    "sized",
     "webp_size",
 ]
 
@@ -114,6 +117,16 @@ def check_bounds(height: int, width: int, where: str) -> None:
             f"{where} is {width:,} x {height:,}: the longer side may be at most {MAX_ASPECT} "
             "times the shorter; crop it"
         )
+
+
+def sized(shape: Sequence[int]) -> str:
+    """Return a shape h w c as people say it, width first.
+
+    >>> sized((40, 48, 3))
+    '48x40 RGB'
+    """
+    height, width, channels = shape
+    return f"{width}x{height} {'grey' if channels == 1 else 'RGB'}"
 
 
 def printable(name: str, most: int = 120) -> str:

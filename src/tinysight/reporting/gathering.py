@@ -79,6 +79,7 @@ class _Diverged(BaseModel):
     epoch: int
     steps: list[int] = Field(min_length=2, max_length=2)
     learning_rate: float
+    at_once: bool = False
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,7 @@ def _ended(run: Gathered) -> str:
         first, last = run.diverged["steps"]
         advice = (
             "The weights had not been changed once: the learning rate is not to blame."
-            if last == 1
+            if run.diverged.get("at_once")
             else "A lower optim.lr, or optim.clip=1, may hold it."
         )
         kept = (

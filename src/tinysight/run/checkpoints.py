@@ -195,7 +195,7 @@ def _add(files: dict[str, bytes], kind: str, tensors: Mapping[str, Tensor]) -> s
     """Put tensors among the files to be written; return the name of theirs."""
     from safetensors.torch import save as serialise
 
-    # Weights that a network has under two names are written twice: the format refuses them else.
+    # Weights of two names are written twice: the format refuses them otherwise.
     written: dict[str, Tensor] = {}
     places: set[int] = set()
     for key, value in tensors.items():

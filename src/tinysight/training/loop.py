@@ -178,16 +178,21 @@ def fit(
             recipe=recipe,
         )
 
-    def diverged(epoch: int, first: int) -> Diverged:
-        """Record and return the end of a training that broke at the step `first` or since."""
+    def diverged(epoch: int, first: int, *, at_once: bool = False) -> Diverged:
+        """Record and return the end of a training that broke at the step `first` or since.
+
+        Args:
+            at_once: its first loss was no number, before the weights were changed.
+        """
         said = {"epoch": epoch, "steps": [first, now.step], "learning_rate": now.rate}
+        said["at_once"] = at_once
         folder.write_json("diverged", said)
         kept = (
             f"the checkpoints of {folder.path} hold what was before"
             if folder.has_json("checkpoints/last")
             else "no epoch was complete"
         )
-        advice = BROKEN_AT_ONCE if now.step == 1 else "try a lower optim.lr, or optim.clip=1"
+        advice = BROKEN_AT_ONCE if at_once else "try a lower optim.lr, or optim.clip=1"
         return Diverged(
             f"the loss or a gradient became non-finite at {span(first, now.step)} (epoch {epoch}), "
             f"learning rate {now.rate:.3g}; {kept}; {advice}",
@@ -255,11 +260,11 @@ def fit(
                 step_ended()
 
                 # On a CPU looking costs nothing; a GPU would have to be waited for.
-                due = bool(stop.signal) or now.step % LOOK_EVERY == 0
+                due = bool(stop.signal) or now.step == 1 or now.step % LOOK_EVERY == 0
                 due = due or now.step % per_epoch == 0 or now.step == total
                 if due or device.type == "cpu":
                     if not tally.finite():
-                        raise diverged(epoch, looked + 1)
+                        raise diverged(epoch, looked + 1, at_once=now.step == 1)
                     looked = now.step
                 if due or (device.type == "cpu" and time.perf_counter() - shown > SHOW_SECONDS):
                     shown = time.perf_counter()
@@ -321,7 +326,8 @@ def fit(
                 raise _interrupted(stop.signal, now.step, epoch, folder)
             if stopped == "early":
                 progress.say(
-                    f"stopped early: no better {recipe.held_out} accuracy in {waited} epochs; "
+                    f"stopped early: no better {recipe.held_out} accuracy in {waited} "
+                    f"epoch{'s' * (waited != 1)}; "
                     f"the best is epoch {now.best_epoch}"
                 )
             if stopped == "reached":

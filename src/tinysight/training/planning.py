@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from tinysight.augment import size_at
-from tinysight.data.dataset import SPLITS, DataSet, Split, sized
+from tinysight.data.dataset import SPLITS, DataSet, Split
 from tinysight.data.statistics import mean_and_deviation
 from tinysight.errors import RecipeError
 from tinysight.evaluation.intervals import wilson
@@ -24,11 +24,12 @@ from tinysight.machine import (
     choose_threads,
     using,
 )
-from tinysight.models import adapt, build
+from tinysight.models import adapt, build, check_copied
 from tinysight.models.describe import Description, describe
 from tinysight.models.keras_network import KerasNetwork
 from tinysight.models.layers import Classifier
 from tinysight.models.restore import warm_start
+from tinysight.pictures.formats import sized
 from tinysight.recipe import Recipe
 from tinysight.run import RunFolder
 from tinysight.training.batches import steps, steps_in_all
@@ -181,6 +182,7 @@ def plan(data: DataSet, recipe: Recipe, *, device: str = "auto", compilation: st
         if small != data.shape[:2]:
             model.accept(*small)
             _check_statistics(recipe, n, describe(model, (*small, data.shape[2])))
+        check_copied(model)
     return Plan(
         data,
         recipe,

@@ -201,7 +201,7 @@ def _ceil_halved(size: tuple[int, int], times: int) -> tuple[int, int]:
 
 def _said(shape: tuple[int, int, int], steps: int) -> str:
     stride = f"stride {2**steps}" + (f" in {steps} steps" if steps > 1 else "")
-    return f"stem 3x3, {stride}, for {shape[0]}x{shape[1]} pictures"
+    return f"stem 3x3, {stride}, for {shape[1]}x{shape[0]} pictures"
 
 
 def _counted(kept: int, wanted: int) -> str:

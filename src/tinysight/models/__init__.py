@@ -143,7 +143,7 @@ def check_copied(model: Classifier) -> None:
     """Refuse a network of the user's own that cannot be copied, as training does with it.
 
     Raises:
-        ModelError: says what it is in the way.
+        ModelError: says what is in the way.
     """
     if not foreign.is_foreign(model.name):
         return

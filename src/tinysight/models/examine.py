@@ -102,7 +102,7 @@ def _followed(net: nn.Module, name: str, shape: tuple[int, int, int]) -> tuple[T
 def _in_training(
     net: nn.Module, name: str, shape: tuple[int, int, int]
 ) -> tuple[Tensor, torch.memory_format]:
-    """The output in training mode, and the memory format that it takes: channels-last, or not that.
+    """The output in training mode, and the memory format that the network takes.
 
     Its statistics are left as they are.
 

@@ -87,6 +87,22 @@ def test_weights_of_two_names_are_kept(here: Path) -> None:
     assert all(torch.equal(weights[key], value) for key, value in expected.items())
 
 
+def test_one_that_cannot_be_copied_is_refused_before_it_is_trained(here: Path) -> None:
+    Path("nets.py").write_text("""
+from torch import nn
+class model(nn.Linear):
+    def __init__(self):
+        super().__init__(192, 3)
+
+    def forward(self, x):
+        self.kept = super().forward(x.flatten(1))
+        return self.kept
+""")
+    with pytest.raises(ModelError, match="cannot be copied, which training needs: Only Tensors"):
+        tinysight.train(noise(90, 0), "linear", **SETTINGS, model="nets.py:model")
+    assert not Path("runs").exists()
+
+
 def test_a_stopped_training_of_a_keras_network_goes_on_to_the_bit(here: Path) -> None:
     """Its dropout draws from a state of its own, which is carried with the weights."""
     data = noise(90, 0)

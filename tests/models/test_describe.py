@@ -92,6 +92,18 @@ def test_branches_that_look_to_different_sides_add_up() -> None:
     # pixels -1..1 together with 0..1
     assert fields(Both()) == [1, 3, 2, 3]
 
+    class Padded(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.within, self.pad, self.behind = conv(3, padding=1), nn.ZeroPad2d(1), conv(3)
+            self.last = nn.Identity()
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.last(self.within(x) + self.behind(self.pad(x)))
+
+    # pixels -1..1 twice
+    assert fields(Padded()) == [1, 3, 1, 3, 3]
+
 
 def test_a_gate_from_the_whole_picture_makes_the_field_whole() -> None:
     class Gate(nn.Module):

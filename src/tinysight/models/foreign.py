@@ -112,8 +112,8 @@ def build(
             import keras
 
             cpu = keras.device("cpu")
-    grad = torch.enable_grad()  # what is asked of the network goes by its graph
-    with torch.inference_mode(False), grad, _seeded(seed), _importing_beside(path), cpu:
+    gradients = torch.inference_mode(False)  # the network is examined by the graph that they take
+    with gradients, _seeded(seed), _importing_beside(path), cpu:
         found = _named(path, attribute)
         if not isinstance(found, nn.Module):
             found = _called(found, name, options, shape, classes)

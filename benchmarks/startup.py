@@ -29,7 +29,7 @@ step = optim.Optimiser.step
 
 def leave(self, **given):
     step(self, **given)
-    print("AT", time.time(), flush=True)
+    print("AT", time.time(), file=sys.__stdout__, flush=True)
     os._exit(0)
 
 optim.Optimiser.step = leave

@@ -69,7 +69,7 @@ from tinysight.cli import main
 from tinysight.training import loop
 real = loop.factor
 def factor(*words):
-    print("stepping", flush=True)
+    print("stepping", file=sys.__stdout__, flush=True)
     until = time.monotonic() + 2
     while time.monotonic() < until:
         time.sleep(0.01)

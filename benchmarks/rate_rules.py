@@ -5,7 +5,7 @@
 Each setting is trained at rates half a power of ten apart, in the middle the optimiser's usual one,
 for as many seeds as there are turns; what a rule's rate would reach in validation accuracy is
 interpolated between them. Printed are the points that a rule loses to the best of these rates, as
-means over the seeds. A training that diverged counts as guessing, and so does a rule that finds no
+means over the seeds with their deviations. A training that diverged counts as guessing, and so does a rule that finds no
 rate. Needs no network.
 """
 
@@ -192,6 +192,12 @@ def lost(found: dict[str, Any], rule: str) -> float:
     return 100 * (max(reached) - here)
 
 
+def told(values: Sequence[float]) -> str:
+    """Return the mean, and the deviation of several."""
+    deviation = f" ({statistics.stdev(values):.1f})" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.1f}{deviation}"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("-n", type=int, default=3, help="seeds, from 0 on")
@@ -212,8 +218,9 @@ def main() -> None:
     print("| rule |", " | ".join(TITLES[name] for name in found), "| mean |")
     print("|---" * (len(found) + 2) + "|")
     for rule in RULES:
-        means = [statistics.mean(lost(t, rule) for t in turns) for turns in found.values()]
-        print(f"| {rule} |", *(f"{mean:.1f} |" for mean in [*means, statistics.mean(means)]))
+        by_setting = [[lost(turn, rule) for turn in turns] for turns in found.values()]
+        by_seed = [statistics.mean(each) for each in zip(*by_setting, strict=True)]
+        print(f"| {rule} |", *(f"{told(values)} |" for values in [*by_setting, by_seed]))
 
 
 if __name__ == "__main__":

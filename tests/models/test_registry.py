@@ -168,11 +168,11 @@ def test_resolved_settings_are_complete_and_survive_json(name: str) -> None:
 
 @pytest.mark.parametrize("name", MODELS)
 def test_the_note_says_the_sizes(name: str) -> None:
-    """Every h x w that a note names is that of a layer, or the picture's."""
+    """Every w x h that a note names is that of a layer, or the picture's."""
     for shape in [*SHAPES, (100, 100, 3), (12, 12, 3)]:
         model = make(name, shape)
         sizes = {
-            f"{o[1]}x{o[2]}" for o in (r.output for r in describe(model, shape).layers) if o[2:]
+            f"{o[2]}x{o[1]}" for o in (r.output for r in describe(model, shape).layers) if o[2:]
         }
         words = model.note.replace(",", " ").replace(";", " ").split()
         named = {w for w in words if w[0].isdigit() and w.count("x") == 1 and w != "3x3"}

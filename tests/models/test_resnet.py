@@ -109,11 +109,11 @@ def test_convolutions_start_with_variance_two_over_fan_out(name: str) -> None:
         ("resnet9", (12, 12, 3), "stem 3x3, stride 1, for 12x12 pictures; 2 of 3 poolings, to 3x3"),
         ("resnet9", (8, 8, 1), "stem 3x3, stride 1, for 8x8 pictures; 1 of 3 poolings, to 4x4"),
         ("resnet9", (4, 4, 1), "stem 3x3, stride 1, for 4x4 pictures; 0 of 3 poolings, to 4x4"),
-        ("resnet9", (24, 40, 3), "stem 3x3, stride 1, for 24x40 pictures; 3 poolings, to 3x5"),
+        ("resnet9", (24, 40, 3), "stem 3x3, stride 1, for 40x24 pictures; 3 poolings, to 5x3"),
         (
             "resnet9",
             (100, 5, 3),
-            "stem 3x3, stride 2, for 100x5 pictures; 0 of 3 poolings, to 50x3",
+            "stem 3x3, stride 2, for 5x100 pictures; 0 of 3 poolings, to 3x50",
         ),
         (
             "resnet18",
@@ -139,7 +139,7 @@ def test_the_net_fits_itself_to_the_picture_and_says_so(name: str, shape, note: 
     maps = [
         r.output[1:] for r in describe(model, shape).layers if r.receptive_field and r.output[2:]
     ]
-    assert f"{maps[-1][0]}x{maps[-1][1]}" in note.split(";")[1]
+    assert f"{maps[-1][1]}x{maps[-1][0]}" in note.split(";")[1]
 
 
 NARROW = {"resnet9": 1, "resnet": 1, "resnet18": 16}

@@ -65,7 +65,7 @@ def resnet9(
         scale=Scale(scale),
     )
     h, w = _ceil_halved(shape[:2], steps)
-    reached = f"{h >> kept}x{w >> kept}"
+    reached = f"{w >> kept}x{h >> kept}"
     return net, f"{_said(shape, steps)}; {_counted(kept, 3)} poolings, to {reached}"
 
 
@@ -167,7 +167,7 @@ def _he(
             inside = outside
         parts[f"stage{number + 1}"] = named(**stage)
         size = _ceil_halved(size, int(halve))
-        sizes.append(f"{size[0]}x{size[1]}")
+        sizes.append(f"{size[1]}x{size[0]}")
     net = named(
         **parts,
         pool=nn.AdaptiveAvgPool2d(1),

@@ -59,7 +59,7 @@ def _sizes(size: list[int], pools: list[bool]) -> Iterator[str]:
     """How large the maps of each group are."""
     for pool in pools:
         size = [n // 2 for n in size] if pool else size
-        yield f"{size[0]}x{size[1]}"
+        yield f"{size[1]}x{size[0]}"
 
 
 def _group(inside: int, outside: int, *, pool: bool, deep: bool) -> nn.Sequential:

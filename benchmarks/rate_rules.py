@@ -5,8 +5,8 @@
 Each setting is trained at rates half a power of ten apart, in the middle the optimiser's usual one,
 for as many seeds as there are turns; what a rule's rate would reach in validation accuracy is
 interpolated between them. Printed are the points that a rule loses to the best of these rates, as
-means over the seeds with their deviations. A training that diverged counts as guessing, and so does a rule that finds no
-rate. Needs no network.
+means over the seeds with their deviations. A training that diverged counts as guessing, and so does
+a rule that finds no rate. Needs no network.
 """
 
 from __future__ import annotations

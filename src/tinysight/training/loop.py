@@ -327,8 +327,7 @@ def fit(
             if stopped == "early":
                 progress.say(
                     f"stopped early: no better {recipe.held_out} accuracy in {waited} "
-                    f"epoch{'s' * (waited != 1)}; "
-                    f"the best is epoch {now.best_epoch}"
+                    f"epoch{'s' * (waited != 1)}; the best is epoch {now.best_epoch}"
                 )
             if stopped == "reached":
                 progress.say(f"stopped: the running training accuracy, {accuracy:.2%}, is reached")

@@ -78,9 +78,9 @@ def _followed(net: nn.Module, name: str, shape: tuple[int, int, int]) -> tuple[T
 
     No names where they came from no layer.
     """
-    last: list[tuple[str, Any]] = []
+    outputs: list[tuple[str, Any]] = []
     hooks = [
-        module.register_forward_hook(lambda _m, _i, out, at=at: last.append((at, out)))
+        module.register_forward_hook(lambda _m, _i, out, at=at: outputs.append((at, out)))
         for at, module in net.named_modules()
         if not any(True for _ in module.children())
     ]
@@ -95,8 +95,8 @@ def _followed(net: nn.Module, name: str, shape: tuple[int, int, int]) -> tuple[T
             hook.remove()
     if not isinstance(output, Tensor):
         raise ModelError(f"{name} gives {type(output).__name__}, expected one tensor of logits")
-    ends = [place for place, (_, out) in enumerate(last) if out is output]
-    return output, [at for at, _ in last[: ends[-1] + 1]] if ends else []
+    ends = [place for place, (_, out) in enumerate(outputs) if out is output]
+    return output, [at for at, _ in outputs[: ends[-1] + 1]] if ends else []
 
 
 def _in_training(

@@ -59,9 +59,11 @@ def test_a_training_that_starts_on_smaller_pictures(
     costs: list[tuple[float, float]] = []
     shown = Progress.training
 
-    def asked(self: Progress, epochs: int, steps: int, evaluation: Any, work: Any) -> Any:
+    def asked(
+        self: Progress, epochs: int, steps: int, evaluation: Any, work: Any, **named: Any
+    ) -> Any:
         costs.append((work(6), work(steps)))
-        return shown(self, epochs, steps, evaluation, work)
+        return shown(self, epochs, steps, evaluation, work, **named)
 
     monkeypatch.setattr(Progress, "training", asked)
     monkeypatch.setattr(Classifier, "forward", watched)
@@ -96,9 +98,11 @@ def test_pictures_that_cannot_be_smaller_stay_and_cost_what_they_cost(
     costs: list[float] = []
     shown = Progress.training
 
-    def asked(self: Progress, epochs: int, steps: int, evaluation: Any, work: Any) -> Any:
+    def asked(
+        self: Progress, epochs: int, steps: int, evaluation: Any, work: Any, **named: Any
+    ) -> Any:
         costs.append(work(steps) / steps)
-        return shown(self, epochs, steps, evaluation, work)
+        return shown(self, epochs, steps, evaluation, work, **named)
 
     monkeypatch.setattr(Progress, "training", asked)
     run(toy, small.override("augment.shrink", 0.5), tmp_path / "run")  # of 8x8, by a flattening net

@@ -22,7 +22,7 @@ from typing import Any
 from unittest.mock import patch
 
 import numpy as np
-from rates import CASES, EPOCHS, accuracy
+from rates import CASES, EPOCHS, accuracy, percent, told
 from trials import in_turns, machine
 
 from tinysight import api
@@ -42,7 +42,6 @@ TITLES = {
     "adamw": "AdamW, shapes",
     "linear": "`linear`, digits",
 }
-GUESSING = 0.1  # accuracy of it, in ten classes
 HIGHEST = {"lr_head": 100, "lr_bias": 1000}  # that a recipe takes
 
 
@@ -185,17 +184,11 @@ def turn(name: str, seed: int, epochs: int, n: int) -> dict[str, Any]:
 
 def lost(found: dict[str, Any], rule: str) -> float:
     """Return the points between the best accuracy of a turn and that at a rule's rate."""
-    reached = [GUESSING if value is None else value for value in found["accuracies"]]
-    rate, here = found["suggested"][rule], GUESSING
+    reached = [percent(value) for value in found["accuracies"]]
+    rate, here = found["suggested"][rule], percent(None)
     if rate is not None:
         here = float(np.interp(math.log10(rate), np.log10(found["rates"]), reached))
-    return 100 * (max(reached) - here)
-
-
-def told(values: Sequence[float]) -> str:
-    """Return the mean, and the deviation of several."""
-    deviation = f" ({statistics.stdev(values):.1f})" if len(values) > 1 else ""
-    return f"{statistics.mean(values):.1f}{deviation}"
+    return max(reached) - here
 
 
 def main() -> None:

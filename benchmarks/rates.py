@@ -1,17 +1,24 @@
 """Whether the rate that `lr-find` suggests trains well: short trainings at and around it.
 
-    python benchmarks/rates.py [NAME]...
+    scripts/bench rates [-n 3] [--settings adam ...] [--factors 0.1 0.3 1 3 10]
 
-A range test as `tinysight lr-find` does it, then a training of EPOCHS for each of FACTORS times the
-rate that it suggests, on a validation split, for three seeds each; a row a seed. Needs no network.
+A range test as `tinysight lr-find` does it, then a training of EPOCHS for each factor times the
+rate that it suggests, on a validation split; for as many seeds as asked. Printed are validation
+accuracies in percent, a line a seed, and in the end their means with their deviations. Where a
+training diverged, or no rate is suggested, stands a hyphen, which counts as guessing. Needs no
+network.
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
+import statistics
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from trials import machine
 
 from tinysight import api
 from tinysight.data.dataset import DataSet
@@ -29,9 +36,9 @@ CASES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "shapes": ("shapes", "quick", SMALL),
     "adamw": ("shapes", "quick", {**SMALL, "optim.name": "adamw"}),
 }
-SEEDS = range(3)
 EPOCHS = 4
-FACTORS = (0.1, 0.3, 1, 3, 10)
+FACTORS = (0.1, 0.3, 1.0, 3.0, 10.0)
+GUESSING = 0.1  # accuracy of it, in ten classes
 
 
 def accuracy(data: DataSet, recipe: str, fields: dict[str, Any]) -> float | None:
@@ -51,22 +58,45 @@ def suggestion(data: DataSet, recipe: str, fields: dict[str, Any]) -> RateTest:
         return api.find_rate(data, recipe, out=Path(folder) / "test", quiet=True, **fields)
 
 
-def main(names: list[str]) -> None:
-    """Print the accuracies, a row a case and seed."""
-    print("case, seed, suggested; validation accuracy at", *(f"x{factor}" for factor in FACTORS))
-    for name in names or CASES:
+def told(values: Sequence[float]) -> str:
+    """Return the mean, and the deviation of several."""
+    deviation = f" ({statistics.stdev(values):.1f})" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.1f}{deviation}"
+
+
+def percent(reached: float | None) -> float:
+    """Return an accuracy in percent; a training that diverged is as good as guessing."""
+    return 100 * (GUESSING if reached is None else reached)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("-n", type=int, default=3, help="seeds, from 0 on")
+    parser.add_argument("--settings", nargs="+", choices=CASES, default=[*CASES])
+    parser.add_argument("--factors", type=float, nargs="+", default=FACTORS)
+    asked = parser.parse_args()
+    print("setting, seed, suggested; accuracy at", *(f"x{factor:g}" for factor in asked.factors))
+    rows = []
+    for name in asked.settings:
         source, recipe, own = CASES[name]
         data = api.load_data(source, quiet=True)
-        for seed in SEEDS:
+        suggested, columns = [], [[] for _ in asked.factors]
+        for seed in range(asked.n):
             fields = {**own, "seed": seed}
             found = suggestion(data, recipe, fields)
+            suggested.append(f"{found.suggested:.2g}" if found.suggested else "none")
             shown = []
-            for factor in FACTORS:
+            for factor, column in zip(asked.factors, columns, strict=True):
                 rates = {field: factor * rate for field, rate in found.fields.items()}
-                reached = accuracy(data, recipe, fields | rates)
-                shown.append("diverged" if reached is None else f"{reached:.1%}")
-            print(f"{name}, {seed}, {found.suggested};", ", ".join(shown), flush=True)
+                reached = accuracy(data, recipe, fields | rates) if rates else None
+                column.append(percent(reached))
+                shown.append("-" if reached is None else f"{column[-1]:.1f}")
+            print(f"{name}, {seed}, {suggested[-1]};", ", ".join(shown), flush=True)
+        rows.append([name, ", ".join(suggested), *map(told, columns)])
+    print(f"\nn={asked.n} seeds, {EPOCHS} epochs; {machine()}\n")
+    for row in rows:
+        print(f"| {' | '.join(row)} |")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

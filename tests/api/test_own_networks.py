@@ -52,6 +52,43 @@ def test_it_is_trained_evaluated_gone_on_with_and_reported(text: str, here: Path
         tinysight.load(run.path).model()
 
 
+def test_what_its_file_imports_from_beside_it_is_a_part_of_it(here: Path) -> None:
+    data = noise(90, 0)
+    Path("nets.py").write_text("from pieces.body import head as model\n")
+    Path("pieces").mkdir()
+    body = Path("pieces/body.py")
+    text = TORCH.replace("def model", "def head").replace("nn.Dropout(0.3)", "nn.Tanh()")
+    body.write_text(text)
+    run = tinysight.train(data, "linear", **SETTINGS, model="nets.py:model")
+    assert (run.path / "network.pieces.body.py").read_text() == text
+    assert all(f.problem is None for f in tinysight.verify(run))
+    settled = run.evaluate("validation").metrics
+    body.write_text(text.replace("Tanh", "Sigmoid"))
+    changed = r"nets\.py, or one of what it imports \(pieces\.body\), is not what it was: sha256"
+    with pytest.raises((RecipeError, CheckpointError), match=changed):
+        tinysight.load(run.path).evaluate("validation", data=data, device="cpu")
+    with pytest.raises((RecipeError, CheckpointError), match=changed):
+        tinysight.resume(run, data=data, epochs=3, quiet=True, device="cpu")
+    other = tinysight.train(data, "linear", **SETTINGS, model="nets.py:model")
+    assert "Sigmoid" in str(other.model())  # imported anew within the same process
+    body.write_text(text)
+    again = tinysight.load(run.path).evaluate("validation", data=data, device="cpu")
+    assert again.metrics == settled
+
+
+def test_one_whose_file_is_gone_is_said_to_have_a_copy(here: Path) -> None:
+    Path("nets.py").write_text(TORCH)
+    run = tinysight.train(noise(90, 0), "linear", **SETTINGS, model="nets.py:model")
+    Path("nets.py").rename("moved.py")
+    gone = (
+        r"cannot read .*nets\.py: No such file or directory; the run's network\.py is a copy of it"
+    )
+    with pytest.raises((RecipeError, CheckpointError), match=gone):
+        tinysight.load(run.path).model()
+    (run.path / "network.py").rename("nets.py")
+    assert tinysight.load(run.path).model() is not None
+
+
 TIED = """
 from torch import nn
 class model(nn.Module):
@@ -158,6 +195,17 @@ def test_what_a_keras_model_adds_to_its_loss_is_trained_on(here: Path) -> None:
         assert isinstance(net, KerasNetwork)
         sizes.append(float(net.network.layers[-1].kernel.value.detach().abs().mean()))
     assert sizes[0] < 0.2 * sizes[1]
+
+
+def test_constraints_of_a_keras_model_are_kept_to(here: Path) -> None:
+    text = KERAS.replace("Dense(3, ", "Dense(3, kernel_constraint=MaxNorm(0.01), ")
+    Path("nets.py").write_text("from keras.constraints import MaxNorm" + text)
+    asked = {**SETTINGS, "optim.lr": 0.01, "model": "nets.py:model", "keep": "last"}
+    net = tinysight.train(noise(90, 0), "linear", **asked).model().net
+    assert isinstance(net, KerasNetwork)
+    norms = net.network.layers[-1].kernel.value.detach().norm(dim=0)
+    assert norms.max() < 0.01 + 1e-6
+    assert norms.min() > 0.005  # and it has weights
 
 
 def test_its_layers_are_described_and_its_dropout_is_known(here: Path) -> None:

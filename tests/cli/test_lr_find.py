@@ -44,11 +44,23 @@ def test_json_is_all_of_it_and_quiet_is_quiet(cli: Cli, tmp_path: Path) -> None:
     assert {name: kept[name] for name in found} == found
 
 
+def test_the_highest_rate_is_that_of_the_recipe_as_the_data_have_it(cli: Cli) -> None:
+    """For few pictures `quick` lowers the rate of the biases, so that the others may go higher."""
+    words = (*WORDS[:2], "model=plain", "model.width=4", "--steps", "20")
+    found = json.loads(cli(*words, "--json").out)
+    most = found["rates"][0] * (12 / 0.0012)
+    assert cli(*words, "--high", f"{most:.3g}").code == 0, most
+    said = cli(*words, "--high", "1000")
+    assert (
+        "would set optim.lr_bias above the 1000 that a recipe may have; use at most 1" in said.err
+    )
+
+
 @pytest.mark.parametrize(
     ("words", "text"),
     [
         (("--steps", "3"), "steps must be a whole number from 20 to 2,000, got 3"),
-        (("--low", "-1"), "low must be a rate above 0, got -1.0"),
+        (("--low", "-1"), "low must be a finite rate above 0, got -1.0"),
         (("--lr", "1"), "no such option: --lr; a recipe's field is given without dashes"),
         (("optim.rate=1",), "optim.rate"),
     ],

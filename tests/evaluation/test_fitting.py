@@ -168,6 +168,15 @@ def test_a_lower_rate_is_explained_with_its_limit():
     assert "only where it has hardly moved since the first epoch is the rate too low" in said
 
 
+@pytest.mark.parametrize(("running", "lags"), [(0.65, True), (0.15, True), (0.13, False)])
+def test_one_that_knew_more_while_it_learned_is_given_time(running, lags):
+    train = wilson(120, 1000)  # up to 14.2 %
+    said = judge(train, wilson(110, 1000), loss=3.58, classes=10, running=running).sentence
+    assert ("To try next: more epochs, or a lower learning rate. The clean" in said) == lags
+    assert ("the running averages of batch norm lag behind after few steps" in said) == lags
+    assert ("To try next: a lower learning rate. The clean" in said) == (not lags)
+
+
 def test_less_augmentation_is_advised_where_there_is_some():
     shares = wilson(600, 1000), wilson(600, 1000)
     assert "or less augmentation" in judge(*shares, switched_on=("augmentation",)).sentence

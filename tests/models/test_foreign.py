@@ -206,19 +206,19 @@ def test_a_softmax_at_its_end_is_left_to_the_loss(end: str, file: Path) -> None:
             HEAD + "class N(nn.Linear):\n def forward(self, x):\n  if self.training: exit(3)"
             "\n  return super().forward(x.flatten(1))\nnet = N(192, 3)",
             ModelError,
-            "does not take pictures of 8x8 RGB in training mode: 3",
+            r"does not take pictures of 8x8 RGB in training mode: sys.exit\(3\)",
         ),
         (
             HEAD + "class N(nn.Linear):\n def forward(self, x): exit(3)\nnet = N(192, 3)",
             ModelError,
-            "does not take pictures of 8x8 RGB: 3",
+            r"does not take pictures of 8x8 RGB: sys.exit\(3\)",
         ),
         (
             HEAD
             + "class N(nn.Linear):\n def forward(self, x):\n  x = super().forward(x.flatten(1))"
             "\n  return x.softmax(1) if self.training else x\nnet = N(192, 3)",
             ModelError,
-            "ends in a softmax that is no layer of its own",
+            "ends in a softmax that is not its last layer",
         ),
         (
             HEAD
@@ -237,7 +237,7 @@ def test_a_softmax_at_its_end_is_left_to_the_loss(end: str, file: Path) -> None:
             HEAD + "class N(nn.Linear):\n def forward(self, x): return super().forward(x.flatten(1)"
             ").softmax(1)\nnet = N(192, 3)",
             ModelError,
-            "ends in a softmax that is no layer of its own: return what comes before it",
+            "ends in a softmax that is not its last layer: return what comes before it",
         ),
         (
             HEAD + "class N(nn.Module):\n def forward(self, x): return [x]\nnet = N()",

@@ -139,7 +139,7 @@ def test_the_softmax_that_is_left_out_is_the_one_at_its_end(tmp_path: Path) -> N
     assert isinstance(model.net, KerasNetwork)
     assert model.net.network.gate.activation is keras.activations.softmax
     within = "keras.Sequential([keras.layers.Dense(classes), keras.layers.Softmax()])"
-    with pytest.raises(ModelError, match="ends in a softmax that is no layer of its own"):
+    with pytest.raises(ModelError, match="ends in a softmax that is not its last layer"):
         built(tmp_path / "nets.py", SUBCLASS.replace("HEAD", within))
 
 
@@ -214,11 +214,22 @@ model = keras.Sequential([body, keras.layers.Dense(3)])
 def test_one_that_cannot_be_made_twice_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sys.path", [*sys.path])
-    (tmp_path / "elsewhere_made.py").write_text(BODY)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.setattr("sys.path", [*sys.path, str(tmp_path / "elsewhere")])
+    (tmp_path / "elsewhere" / "elsewhere_made.py").write_text(BODY)
     model = built(tmp_path / "nets.py", HEADED)
     with pytest.raises(ModelError, match="is made in a file that the one named imports, once and"):
         copy.deepcopy(model)
+
+
+def test_one_that_is_made_in_a_file_beside_is_made_anew(tmp_path: Path) -> None:
+    (tmp_path / "made_beside.py").write_text(BODY)
+    model = built(tmp_path / "nets.py", HEADED.replace("elsewhere_made", "made_beside"))
+    other = copy.deepcopy(model)
+    assert not differing(state(model), state(other))
+    with torch.no_grad():
+        next(other.parameters()).add_(1)
+    assert differing(state(model), state(other))
 
 
 @pytest.mark.parametrize("outputs", ["[end, end]", "{'a': end}"])

@@ -211,10 +211,10 @@ def test_bounds_are_by_the_optimiser_unless_they_are_given() -> None:
 @pytest.mark.parametrize(
     ("low", "high", "text"),
     [
-        (0.0, None, "low must be a rate above 0, got 0.0"),
-        (None, math.inf, "high must be a rate above 0, got inf"),
-        (True, None, "low must be a rate above 0, got True"),
-        ("0.1", None, "low must be a rate above 0, got '0.1'"),
+        (0.0, None, "low must be a finite rate above 0, got 0.0"),
+        (None, math.inf, "high must be a finite rate above 0, got inf"),
+        (True, None, "low must be a finite rate above 0, got True"),
+        ("0.1", None, "low must be a finite rate above 0, got '0.1'"),
         (0.1, 0.1, r"low \(0.1\) must be below high \(0.1\), by a factor of 100 say"),
         (
             None,
@@ -222,6 +222,7 @@ def test_bounds_are_by_the_optimiser_unless_they_are_given() -> None:
             r"high \(20\) would set optim.lr_bias above the 1000 that a recipe may have; "
             "use at most 5",
         ),
+        (6.0, None, r"low \(6\) must be below high \(5\), by a factor of 100 say"),
     ],
 )
 def test_bounds_that_cannot_be_are_refused(low: Any, high: Any, text: str) -> None:

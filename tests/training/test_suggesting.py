@@ -122,6 +122,9 @@ def test_it_says_itself_in_a_sentence() -> None:
         "no rate for muon is suggested: in 3 steps from 0.001 on the loss never came clearly below "
         "that of guessing, 2.30, and it diverged at 4.2; try more steps"
     )
+    assert str(found(**none, smoothed=(2.3, 2.3, 2.3), diverged=None)).endswith(
+        "and it did not diverge up to 0.1; try a higher --high, or more steps"
+    )
 
 
 def test_it_is_plain_values() -> None:

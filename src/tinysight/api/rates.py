@@ -17,7 +17,7 @@ from tinysight.reporting import rate_curve, theme
 from tinysight.run import folders, write_atomic
 from tinysight.training import Plan
 from tinysight.training import plan as make_plan
-from tinysight.training.ratetest import STEPS, bounds, check_steps, range_test
+from tinysight.training.ratetest import STEPS, bounds, check_bounds, check_steps, range_test
 from tinysight.training.signals import StopRequest
 from tinysight.training.suggesting import RateTest
 
@@ -51,7 +51,8 @@ def find_rate(
 
     Args:
         low, high: the rates to begin and to end at; else a hundredth, and a thousand times, of what
-            is usual for the optimiser.
+            is usual for the optimiser, the latter as far as the recipe's other rates, which keep
+            their ratio to it, may go; below a `high` under that hundredth, a 100,000th of it.
         steps: how many rates are tried, from 20 to 2,000.
         out: the folder, new or empty; without it the next free one below `lr-find/`.
         data, recipe, device, value_range, layout, classes, skip_bad, overrides: as for `train`.
@@ -63,7 +64,7 @@ def find_rate(
     check_steps(steps)
     reading = given(value_range, layout, classes)
     asked = draft(recipe, overrides)
-    bounds(asked.optim, low, high)
+    check_bounds(low, high)
     choose_device(device)
     folders.check(out, ROOT)
     data = taken(data, asked, overrides, skip_bad=skip_bad, quiet=quiet, **reading)

@@ -30,11 +30,15 @@ def lr_find(
     recipe: RecipeName = "quick",
     low: Annotated[
         Optional[float],  # noqa: UP045 - typer reads it at run time
-        typer.Option(help="The first rate; else a hundredth of the optimiser's usual one."),
+        typer.Option(
+            help="The first rate; else, below --high, a hundredth of the optimiser's usual one."
+        ),
     ] = None,
     high: Annotated[
         Optional[float],  # noqa: UP045
-        typer.Option(help="The last rate; else a thousand times the optimiser's usual one."),
+        typer.Option(
+            help="The last rate; else a thousand times the optimiser's usual one, or what may be."
+        ),
     ] = None,
     steps: Annotated[int, typer.Option(help="How many rates are tried, a step each.")] = 200,
     out: Annotated[

@@ -114,7 +114,7 @@ def judge(
         f"a gap of {_points(gap)} points (95% interval {_points(low)} to {_points(high)}).",
         *_doubts(verdict, train, low=low, high=high),
         *_about_running(running, train, validation, switched_on, split),
-        _advice(verdict, switched_on, loss, classes),
+        _advice(verdict, switched_on, loss, classes, lags=(running or 0.0) > train.high),
     ]
     return Fitting(verdict, gap, low, high, train, validation, running, " ".join(said))
 
@@ -158,7 +158,12 @@ def _about_running(
 
 
 def _advice(
-    verdict: Verdict, switched_on: Sequence[str], loss: float | None, classes: int | None
+    verdict: Verdict,
+    switched_on: Sequence[str],
+    loss: float | None,
+    classes: int | None,
+    *,
+    lags: bool,
 ) -> str:
     """What to try next.
 
@@ -167,6 +172,10 @@ def _advice(
     be clear of chance, has become surer than it is right, mostly by steps that are too long. The
     limit of this rule: an untrained model can stand above ln(k) too, at 1.0 to 2.5 times of it in
     ours, and stays there when the steps are far too short; then the loss has hardly moved.
+
+    Args:
+        lags: whether it knew more of its training pictures while it learned than measured clean,
+            as after few steps, when batch norm's running averages are still those of the start.
     """
     if verdict == "overfits":
         return (
@@ -179,11 +188,18 @@ def _advice(
             "and more epochs."
         )
     if loss is not None and classes is not None and not loss <= LOSS_MARGIN * math.log(classes):
+        try_next = "a lower learning rate"
+        but = "only where it has hardly moved since the first epoch is the rate too low instead"
+        if lags:
+            try_next = "more epochs, or a lower learning rate"
+            but = (
+                "but it knew more while it learned: the running averages of batch norm lag behind "
+                "after few steps, and behind steps that are too long"
+            )
         return (
-            "To try next: a lower learning rate. The clean training loss "
-            f"({loss:.3g}) is above ln({classes}) = {math.log(classes):.3g}, that of a model that "
-            "knows nothing and says so; only where it has hardly moved since the first epoch is "
-            "the rate too low instead."
+            f"To try next: {try_next}. The clean training loss ({loss:.3g}) is above "
+            f"ln({classes}) = {math.log(classes):.3g}, that of a model that knows nothing and says "
+            f"so; {but}."
         )
     if verdict == "undecided":
         return (

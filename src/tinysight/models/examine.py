@@ -68,7 +68,7 @@ def _check_logits(output: Tensor, name: str, classes: int, mode: str = "") -> No
         )
     if ends:
         raise ModelError(
-            f"{name} ends in a {ends} that is no layer of its own: return what comes before it, "
+            f"{name} ends in a {ends} that is not its last layer: return what comes before it, "
             "the loss does the rest"
         )
 

@@ -3,7 +3,7 @@
 The file is run when the network is built. Its SHA-256 sum stands in the recipe beside its name, so
 that a run is never taken up with another network than it was trained with; and a sum that the user
 has not named on this machine is not run at all, see `trust`. Modules beside the file that it
-imports are neither summed nor kept in the run: what is to be lasting belongs into the one file.
+imports are summed with it and kept in the run, see `beside`.
 """
 
 from __future__ import annotations
@@ -27,10 +27,11 @@ from torch import nn
 
 from tinysight.errors import ModelError, RecipeError, unknown
 from tinysight.models import trust
+from tinysight.models.beside import forget, imported
 from tinysight.models.examine import examined
 from tinysight.models.keras_network import KerasNetwork, is_keras
 
-__all__ = ["build", "is_foreign", "resolve", "source"]
+__all__ = ["build", "is_foreign", "resolve", "sources"]
 
 SUM = "sha256"  # the option in which the file's sum stands
 run_from: set[Path] = set()  # folders of the files that this process has run
@@ -68,20 +69,33 @@ def resolve(name: str, options: dict[str, Any], *, named: bool) -> tuple[str, di
 
 
 def _digest(path: Path, options: dict[str, Any]) -> str:
-    """The file's sum, which the one in the options has to agree with, if there is one."""
-    digest = hashlib.sha256(_source(path)).hexdigest()
+    """The sum of the file, and of the modules beside it that it imports.
+
+    The one in the options has to agree with it, if there is one.
+    """
+    said = hashlib.sha256(_source(path, again=SUM in options))
+    modules = imported(path)
+    for name, file in modules.items():
+        said.update(f"\n{name} {hashlib.sha256(_source(file)).hexdigest()}".encode())
+    digest = said.hexdigest()
     expected = options.get(SUM, digest)
     if digest != expected:
+        among = f", or one of what it imports ({', '.join(modules)})," if modules else ""
         raise RecipeError(
-            f"{path} is not what it was: sha256 {str(expected)[:16]}… expected, {digest[:16]}… "
-            "found; the run's network.py is what it was, or train anew"
+            f"{path}{among} is not what it was: sha256 {str(expected)[:16]}… expected, "
+            f"{digest[:16]}… found; the run's network.py is what it was, or train anew"
         )
     return digest
 
 
-def source(name: str) -> bytes:
-    """Return the text of the file that a network is in."""
-    return _source(_parts(name)[0])
+def sources(name: str) -> dict[str, bytes]:
+    """Return the file that a network is in, and what it imports from beside it.
+
+    As a run keeps them: network.py, and network.MODULE.py for each module.
+    """
+    path, _ = _parts(name)
+    modules = {f"network.{module}.py": _source(file) for module, file in imported(path).items()}
+    return {"network.py": _source(path)} | modules
 
 
 def build(
@@ -144,16 +158,19 @@ def _parts(name: str) -> tuple[Path, str]:
     return Path(path).expanduser().resolve(), attribute
 
 
-def _source(path: Path) -> bytes:
+def _source(path: Path, *, again: bool = False) -> bytes:
+    """Read a file; of one that a run was trained with, say where a copy of it is."""
     try:
         return path.read_bytes()
     except OSError as error:
-        raise RecipeError(f"cannot read {path}: {error.strerror}") from None
+        copy = "; the run's network.py is a copy of it: put that there" if again else ""
+        raise RecipeError(f"cannot read {path}: {error.strerror}{copy}") from None
 
 
 def _named(path: Path, attribute: str) -> Any:
     """What the file calls so, after it was run."""
     run_from.add(path.parent)
+    forget(imported(path))
     try:
         found = runpy.run_path(str(path), run_name=path.stem)
     except SystemExit:

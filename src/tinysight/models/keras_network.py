@@ -109,6 +109,15 @@ class KerasNetwork(nn.Module):
         losses = self.network.losses
         return torch.stack([torch.as_tensor(loss) for loss in losses]).sum() if losses else None
 
+    def constrain(self) -> None:
+        """Bring the weights to where their constraints want them, as Keras does after a step."""
+        import keras
+
+        for variable in self.network.trainable_variables:
+            if variable.constraint is not None:
+                with torch.no_grad(), keras.device(str(variable.value.device)):
+                    variable.value.copy_(variable.constraint(variable.value))
+
     @contextmanager
     def watched(
         self, enter: Callable[[], None], leave: Callable[[str, Any, Sequence[Any], Any], None]

@@ -17,7 +17,7 @@ import math
 from pathlib import Path
 
 from tinysight.errors import UsageError
-from tinysight.models.foreign import is_foreign, source
+from tinysight.models.foreign import is_foreign, sources
 from tinysight.progress import Progress
 from tinysight.run import Checkpoint, RunFolder
 from tinysight.training.batches import steps, steps_in_all
@@ -53,7 +53,7 @@ def train(
     # From before the folder is there, so that a signal never leaves one that is half made.
     with StopRequest() as stop, RunFolder.made(stem, out) as folder:
         own = ready.recipe.model.name
-        network = {"network.py": source(own)} if is_foreign(own) else {}
+        network = sources(own) if is_foreign(own) else {}
         folder.write(
             {
                 **network,

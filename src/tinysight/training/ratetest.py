@@ -27,7 +27,7 @@ from tinysight.training.signals import StopRequest
 from tinysight.training.step import BROKEN_AT_ONCE, make_batch, seed_dropout, update
 from tinysight.training.suggesting import RateTest, has_diverged, judged, smoothed
 
-__all__ = ["STEPS", "bounds", "check_steps", "range_test"]
+__all__ = ["STEPS", "bounds", "check_bounds", "check_steps", "range_test"]
 
 STEPS = 200
 FEWEST, MOST = 20, 2_000
@@ -45,12 +45,31 @@ def check_steps(steps: int) -> None:
         raise UsageError(f"steps must be a whole number from {FEWEST} to {MOST:,}, got {steps!r}")
 
 
+def check_bounds(low: float | None, high: float | None) -> None:
+    """Refuse rates that no test can have, whatever the recipe.
+
+    Raises:
+        UsageError: one is no number above 0, or they do not rise.
+    """
+    for option, rate in (("low", low), ("high", high)):
+        if rate is not None and (
+            type(rate) not in (int, float) or not math.isfinite(rate) or rate <= 0
+        ):
+            raise UsageError(f"{option} must be a finite rate above 0, got {rate!r}")
+    if low is not None and high is not None and low >= high:
+        raise UsageError(f"low ({low:g}) must be below high ({high:g}), by a factor of 100 say")
+
+
 def bounds(settings: Optim, low: float | None, high: float | None) -> tuple[float, float]:
     """Return the rates between which to test; those that are None by the optimiser's usual rate.
+
+    Args:
+        settings: of the recipe as it is trained: a data set may have changed its rates.
 
     Raises:
         UsageError: they do not rise, or a rate is none that a recipe may have.
     """
+    check_bounds(low, high)
     usual = Optim(name=settings.name).lr
     rates = {"lr": settings.lr, **{n: r for n in OTHERS if (r := getattr(settings, n))}}
     # Of each rate the highest that a recipe takes, as a value of lr.
@@ -58,16 +77,12 @@ def bounds(settings: Optim, low: float | None, high: float | None) -> tuple[floa
     high = min(usual * ABOVE, most) if high is None else high
     if low is None:
         low = usual * BELOW if usual * BELOW < high else high * BELOW / ABOVE
-    for option, rate in (("low", low), ("high", high)):
-        if type(rate) not in (int, float) or not math.isfinite(rate) or rate <= 0:
-            raise UsageError(f"{option} must be a rate above 0, got {rate!r}")
-    if low >= high:
-        raise UsageError(f"low ({low:g}) must be below high ({high:g}), by a factor of 100 say")
     if high > most * (1 + 1e-9):
         raise UsageError(
             f"high ({high:g}) would set optim.{name} above the {_most(name):g} that a recipe may "
             f"have; use at most {most:.3g}"
         )
+    check_bounds(low, high)
     return low, high
 
 

@@ -81,7 +81,8 @@ class RateTest:
         if self.high == self.rates[-1] and not self.diverged:
             end += "; try a higher bound"
         if self.suggested is None:
-            hint = "a lower --low" if self.only_rose else "more steps"
+            hint = "more steps" if self.diverged else "a higher --high, or more steps"
+            hint = "a lower --low" if self.only_rose else hint
             return (
                 f"no rate for {self.optimiser} is suggested: in {len(self.rates)} steps from "
                 f"{self.rates[0]:.2g} on {self.refusal}, and {end}; try {hint}"

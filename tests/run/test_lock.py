@@ -76,7 +76,8 @@ def test_what_a_trainer_left_before_it_began_is_cleared_away(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     left = new_folder("x")
-    sealed(left, "data.json", "{}")
+    for name in ("data.json", "network.py", "network.layers.deep.py"):
+        sealed(left, name, "{}")
     assert new_folder("y").name == "y-001"
     assert not left.path.exists()
     again = new_folder("x", "mine")

@@ -310,7 +310,9 @@ def test_another_file_than_it_was_is_refused(file: Path) -> None:
     settings = resolve(Model(name=f"{file}:net"), named=True)
     assert resolve(settings, named=True) == settings
     file.write_text(FUNCTION + "# changed\n")
-    with pytest.raises(RecipeError, match=r"nets\.py is not what it was: sha256 .* expected, .* f"):
+    with pytest.raises(
+        RecipeError, match=r"beside it, is not what it was: sha256 .* expected, .* f"
+    ):
         resolve(settings, named=True)
 
 

@@ -1,8 +1,11 @@
 """A Keras model as a torch module: its modes, its order of channels, its end, its copies."""
 
 import copy
+import os
+import subprocess
 import sys
 from pathlib import Path
+from textwrap import indent
 
 import keras
 import pytest
@@ -211,25 +214,43 @@ model = keras.Sequential([body, keras.layers.Dense(3)])
 """
 
 
-def test_one_that_cannot_be_made_twice_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "elsewhere").mkdir()
-    monkeypatch.setattr("sys.path", [*sys.path, str(tmp_path / "elsewhere")])
-    (tmp_path / "elsewhere" / "elsewhere_made.py").write_text(BODY)
+def test_one_that_cannot_be_made_twice_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere_made.py").write_text(BODY)
     model = built(tmp_path / "nets.py", HEADED)
     with pytest.raises(ModelError, match="is made in a file that the one named imports, once and"):
         copy.deepcopy(model)
 
 
-def test_one_that_is_made_in_a_file_beside_is_made_anew(tmp_path: Path) -> None:
-    (tmp_path / "made_beside.py").write_text(BODY)
-    model = built(tmp_path / "nets.py", HEADED.replace("elsewhere_made", "made_beside"))
-    other = copy.deepcopy(model)
-    assert not differing(state(model), state(other))
-    with torch.no_grad():
-        next(other.parameters()).add_(1)
-    assert differing(state(model), state(other))
+def test_a_file_that_imports_one_gives_the_same_for_the_same_seed(tmp_path: Path) -> None:
+    """Where its own text does not name Keras, too."""
+    (tmp_path / "maker.py").write_text(f"def made():\n{indent(KERAS, '    ')}\n    return model")
+    first = built(tmp_path / "nets.py", "from maker import made as model")
+    second = built(tmp_path / "nets.py", "from maker import made as model")
+    assert not differing(state(first), state(second))
+    assert not differing(state(first), state(copy.deepcopy(first)))
+
+
+def test_a_file_that_imports_one_finds_its_backend(tmp_path: Path) -> None:
+    text = KERAS.replace("8, 8, 3", "32, 32, 1").replace("Dense(3", "Dense(10")
+    (tmp_path / "maker.py").write_text(f"def made():\n{indent(text, '    ')}\n    return model")
+    (tmp_path / "nets.py").write_text("from maker import made")
+    words = [sys.executable, "-m", "tinysight", "train", "digits", "--recipe", "batchnorm"]
+    words += ["model=nets.py:made", "--dry-run"]
+    environment = {k: v for k, v in os.environ.items() if k != "KERAS_BACKEND"}
+    said = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert said.returncode == 0, said.stderr
+    assert "Conv2D" in said.stdout
+
+
+def test_weights_of_a_broken_step_are_left_where_they_are(tmp_path: Path) -> None:
+    text = KERAS.replace("Dense(3, ", 'Dense(3, kernel_constraint="unit_norm", ')
+    model = built(tmp_path / "nets.py", text)
+    before = state(model)
+    model.constrain(unless=torch.tensor(True))
+    assert not differing(before, state(model))
+    model.constrain(unless=torch.tensor(False))
+    (name,) = differing(before, state(model))
+    assert torch.allclose(state(model)[name].norm(dim=0), torch.ones(3))
 
 
 @pytest.mark.parametrize("outputs", ["[end, end]", "{'a': end}"])

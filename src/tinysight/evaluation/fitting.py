@@ -193,8 +193,8 @@ def _advice(
         if lags:
             try_next = "more epochs, or a lower learning rate"
             but = (
-                "but it knew more while it learned: the running averages of batch norm lag behind "
-                "after few steps, and behind steps that are too long"
+                "but it knew more while it learned: running averages, as batch norm's and ema's, "
+                "lag behind after few steps, and behind steps that are too long"
             )
         return (
             f"To try next: {try_next}. The clean training loss ({loss:.3g}) is above "

@@ -8,7 +8,6 @@ imports are summed with it and kept in the run, see `beside`.
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 import os
 import random
@@ -27,7 +26,7 @@ from torch import nn
 
 from tinysight.errors import ModelError, RecipeError, unknown
 from tinysight.models import trust
-from tinysight.models.beside import forget, imported
+from tinysight.models.beside import Module, imported, importing, summed
 from tinysight.models.examine import examined
 from tinysight.models.keras_network import KerasNetwork, is_keras
 
@@ -57,7 +56,7 @@ def resolve(name: str, options: dict[str, Any], *, named: bool) -> tuple[str, di
         ModelError: the user has not named it on this machine.
     """
     path, attribute = _parts(name)
-    digest = _digest(path, options)
+    _, digest = _checked(path, options)
     if named:
         trust.add(digest)
     elif not trust.knows(digest):
@@ -68,24 +67,22 @@ def resolve(name: str, options: dict[str, Any], *, named: bool) -> tuple[str, di
     return f"{path}:{attribute}", {**options, SUM: digest}
 
 
-def _digest(path: Path, options: dict[str, Any]) -> str:
-    """The sum of the file, and of the modules beside it that it imports.
+def _checked(path: Path, options: dict[str, Any]) -> tuple[dict[str, Module], str]:
+    """What the file imports from beside it, and the sum of both.
 
-    The one in the options has to agree with it, if there is one.
+    The sum in the options has to agree with it, if there is one.
     """
-    said = hashlib.sha256(_source(path, again=SUM in options))
+    text = _source(path, again=SUM in options)
     modules = imported(path)
-    for name, file in modules.items():
-        said.update(f"\n{name} {hashlib.sha256(_source(file)).hexdigest()}".encode())
-    digest = said.hexdigest()
+    digest = summed(text, modules)
     expected = options.get(SUM, digest)
     if digest != expected:
-        among = f", or one of what it imports ({', '.join(modules)})," if modules else ""
         raise RecipeError(
-            f"{path}{among} is not what it was: sha256 {str(expected)[:16]}… expected, "
-            f"{digest[:16]}… found; the run's network.py is what it was, or train anew"
+            f"{path}, or what it imports from beside it, is not what it was: sha256 "
+            f"{str(expected)[:16]}… expected, {digest[:16]}… found; the run's network.py, and "
+            "network.MODULE.py for each import, are what they were, or train anew"
         )
-    return digest
+    return modules, digest
 
 
 def sources(name: str) -> dict[str, bytes]:
@@ -94,7 +91,7 @@ def sources(name: str) -> dict[str, bytes]:
     As a run keeps them: network.py, and network.MODULE.py for each module.
     """
     path, _ = _parts(name)
-    modules = {f"network.{module}.py": _source(file) for module, file in imported(path).items()}
+    modules = {f"network.{name}.py": module.text for name, module in imported(path).items()}
     return {"network.py": _source(path)} | modules
 
 
@@ -116,18 +113,18 @@ def build(
             these pictures and classes.
     """
     path, attribute = _parts(name)
-    _digest(path, options)
+    modules, digest = _checked(path, options)
     again = partial(build, name, options, shape, classes, seed=seed)
     options = {key: value for key, value in options.items() if key != SUM}
     cpu: AbstractContextManager[object] = nullcontext()
-    if b"keras" in _source(path):
+    if any(b"keras" in text for text in (_source(path), *(m.text for m in modules.values()))):
         os.environ.setdefault("KERAS_BACKEND", "torch")
         with suppress(ImportError):  # which draws numbers, the first time
             import keras
 
             cpu = keras.device("cpu")
     gradients = torch.inference_mode(False)  # the network is examined by the graph that they take
-    with gradients, _seeded(seed), _importing_beside(path), cpu:
+    with gradients, _seeded(seed), importing(path.parent, modules, digest), cpu:
         found = _named(path, attribute)
         if not isinstance(found, nn.Module):
             found = _called(found, name, options, shape, classes)
@@ -170,7 +167,6 @@ def _source(path: Path, *, again: bool = False) -> bytes:
 def _named(path: Path, attribute: str) -> Any:
     """What the file calls so, after it was run."""
     run_from.add(path.parent)
-    forget(imported(path))
     try:
         found = runpy.run_path(str(path), run_name=path.stem)
     except SystemExit:
@@ -234,13 +230,3 @@ def _seeded(seed: int) -> Iterator[None]:
     finally:
         random.setstate(before[0])
         np.random.set_state(before[1])
-
-
-@contextmanager
-def _importing_beside(path: Path) -> Iterator[None]:
-    """Let the file import what lies beside it."""
-    sys.path.insert(0, str(path.parent))
-    try:
-        yield
-    finally:
-        sys.path.remove(str(path.parent))

@@ -109,14 +109,21 @@ class KerasNetwork(nn.Module):
         losses = self.network.losses
         return torch.stack([torch.as_tensor(loss) for loss in losses]).sum() if losses else None
 
-    def constrain(self) -> None:
-        """Bring the weights to where their constraints want them, as Keras does after a step."""
+    def constrain(self, *, unless: Tensor) -> None:
+        """Bring the weights to where their constraints want them, as Keras does after a step.
+
+        An average of weights (`ema`) is not brought there, as it is not in Keras.
+
+        Args:
+            unless: whether to leave them: one value on their device, not waited for.
+        """
         import keras
 
         for variable in self.network.trainable_variables:
             if variable.constraint is not None:
                 with torch.no_grad(), keras.device(str(variable.value.device)):
-                    variable.value.copy_(variable.constraint(variable.value))
+                    value = variable.value
+                    value.copy_(torch.where(unless, value, variable.constraint(value)))
 
     @contextmanager
     def watched(

@@ -139,10 +139,10 @@ class Classifier(nn.Module):
         """Return what the network adds to the loss of its last pass, as a Keras model may."""
         return self.net.penalty() if isinstance(self.net, KerasNetwork) else None
 
-    def constrain(self) -> None:
-        """Do after a step of the optimiser what the network asks for, as a Keras model may."""
+    def constrain(self, *, unless: Tensor) -> None:
+        """Do after a step what the network asks for, as a Keras model may; see `KerasNetwork`."""
         if isinstance(self.net, KerasNetwork):
-            self.net.constrain()
+            self.net.constrain(unless=unless)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the logits (n k, float32 under autocast too).

@@ -25,8 +25,9 @@ BEGINNING = {
     "manifest.json",
     "data.json",
     "model.json",
+    "network.py",
 }
-NETWORK = "network.*py"  # of a network of the user's own
+IMPORTED = "network.*.py"  # what a network of the user's own imports
 
 
 def check(out: str | Path | None) -> None:
@@ -89,7 +90,7 @@ def _unborn(path: Path) -> Iterator[bool]:
 
 
 def _of_the_beginning(path: Path) -> bool:
-    return path.name in BEGINNING or any(fnmatch(path.name, p) for p in (PENDING, NETWORK))
+    return path.name in BEGINNING or any(fnmatch(path.name, p) for p in (PENDING, IMPORTED))
 
 
 @contextmanager

@@ -52,9 +52,7 @@ def check_bounds(low: float | None, high: float | None) -> None:
         UsageError: one is no number above 0, or they do not rise.
     """
     for option, rate in (("low", low), ("high", high)):
-        if rate is not None and (
-            type(rate) not in (int, float) or not math.isfinite(rate) or rate <= 0
-        ):
+        if rate is not None and (type(rate) not in (int, float) or not 0 < rate < math.inf):
             raise UsageError(f"{option} must be a finite rate above 0, got {rate!r}")
     if low is not None and high is not None and low >= high:
         raise UsageError(f"low ({low:g}) must be below high ({high:g}), by a factor of 100 say")

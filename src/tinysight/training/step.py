@@ -92,7 +92,7 @@ def update(
         nn.utils.clip_grad_norm_(model.parameters(), recipe.optim.clip)
     broken = _broken(total, model)
     optimizer.step(found_inf=broken)
-    model.constrain()
+    model.constrain(unless=broken)
     return logits, loss, broken
 
 

@@ -126,8 +126,6 @@ def first_line(error: BaseException) -> str:
     >>> first_line(ValueError("Exception encountered when calling A.\n\n\x1b[1mno\x1b[0m"))
     'no'
     """
-    if isinstance(error, SystemExit):
-        return f"sys.exit({error.code!r})"
     lines = [re.sub(r"\x1b\[\d*m", "", line).strip() for line in str(error).splitlines()]
     found = (line for line in lines if line and not line.startswith("Exception encountered when"))
     return next(found, type(error).__name__)

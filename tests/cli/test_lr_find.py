@@ -50,7 +50,7 @@ def test_the_highest_rate_is_that_of_the_recipe_as_the_data_have_it(cli: Cli) ->
     found = json.loads(cli(*words, "--json").out)
     most = found["rates"][0] * (12 / 0.0012)
     assert cli(*words, "--high", f"{most:.3g}").code == 0, most
-    said = cli(*words, "--high", "1000")
+    said = cli(*words, "--high", "90")
     assert (
         "would set optim.lr_bias above the 1000 that a recipe may have; use at most 1" in said.err
     )

@@ -88,7 +88,7 @@ def _followed(net: nn.Module, name: str, shape: tuple[int, int, int]) -> tuple[T
     try:
         output = net.eval()(_black(shape, torch.contiguous_format))
     except (Exception, SystemExit) as error:
-        raise ModelError(f"{name} does not take {_pictures(shape)}: {first_line(error)}") from error
+        raise ModelError(f"{name} does not take {_pictures(shape)}: {_said(error)}") from error
     finally:
         net.train(training)
         for hook in hooks:
@@ -122,7 +122,7 @@ def _in_training(
             output, found = trained(torch.contiguous_format), torch.contiguous_format
     except (Exception, SystemExit) as error:
         raise ModelError(
-            f"{name} does not take {_pictures(shape)} in training mode: {first_line(error)}"
+            f"{name} does not take {_pictures(shape)} in training mode: {_said(error)}"
         ) from error
     finally:
         net.load_state_dict(kept)
@@ -142,3 +142,7 @@ def _black(shape: tuple[int, int, int], memory_format: torch.memory_format) -> T
 
 def _pictures(shape: tuple[int, int, int]) -> str:
     return f"pictures of {sized(shape)}"
+
+
+def _said(error: BaseException) -> str:
+    return f"sys.exit({error.code!r})" if isinstance(error, SystemExit) else first_line(error)

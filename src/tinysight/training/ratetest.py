@@ -49,13 +49,15 @@ def check_bounds(low: float | None, high: float | None) -> None:
     """Refuse rates that no test can have, whatever the recipe.
 
     Raises:
-        UsageError: one is no number above 0, or they do not rise.
+        UsageError: one is no number above 0 or more than any may be, or they do not rise.
     """
     for option, rate in (("low", low), ("high", high)):
         if rate is not None and (type(rate) not in (int, float) or not 0 < rate < math.inf):
             raise UsageError(f"{option} must be a finite rate above 0, got {rate!r}")
     if low is not None and high is not None and low >= high:
         raise UsageError(f"low ({low:g}) must be below high ({high:g}), by a factor of 100 say")
+    if high is not None and high > _most("lr"):
+        raise _too_high(high, "lr", _most("lr"))
 
 
 def bounds(settings: Optim, low: float | None, high: float | None) -> tuple[float, float]:
@@ -76,12 +78,16 @@ def bounds(settings: Optim, low: float | None, high: float | None) -> tuple[floa
     if low is None:
         low = usual * BELOW if usual * BELOW < high else high * BELOW / ABOVE
     if high > most * (1 + 1e-9):
-        raise UsageError(
-            f"high ({high:g}) would set optim.{name} above the {_most(name):g} that a recipe may "
-            f"have; use at most {most:.3g}"
-        )
+        raise _too_high(high, name, most)
     check_bounds(low, high)
     return low, high
+
+
+def _too_high(high: float, name: str, most: float) -> UsageError:
+    return UsageError(
+        f"high ({high:g}) would set optim.{name} above the {_most(name):g} that a recipe may have; "
+        f"use at most {most:.3g}"
+    )
 
 
 def range_test(

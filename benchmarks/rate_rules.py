@@ -22,8 +22,8 @@ from typing import Any
 from unittest.mock import patch
 
 import numpy as np
-from rates import CASES, EPOCHS, accuracy, percent, told
-from trials import in_turns, machine
+from rates import CASES, EPOCHS, accuracy, percent
+from trials import in_turns, machine, told
 
 from tinysight import api
 from tinysight.recipe import Optim

@@ -12,13 +12,11 @@ network.
 from __future__ import annotations
 
 import argparse
-import statistics
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from trials import machine
+from trials import machine, told
 
 from tinysight import api
 from tinysight.data.dataset import DataSet
@@ -56,12 +54,6 @@ def suggestion(data: DataSet, recipe: str, fields: dict[str, Any]) -> RateTest:
     """Return what a range test finds."""
     with tempfile.TemporaryDirectory() as folder:
         return api.find_rate(data, recipe, out=Path(folder) / "test", quiet=True, **fields)
-
-
-def told(values: Sequence[float]) -> str:
-    """Return the mean, and the deviation of several."""
-    deviation = f" ({statistics.stdev(values):.1f})" if len(values) > 1 else ""
-    return f"{statistics.mean(values):.1f}{deviation}"
 
 
 def percent(reached: float | None) -> float:

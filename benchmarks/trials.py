@@ -129,6 +129,12 @@ def spread(values: Sequence[float], form: str = "{:,.0f}") -> str:
     return f"{middle} [{low}, {high}]"
 
 
+def told(values: Sequence[float]) -> str:
+    """Return the mean, and the deviation of several."""
+    deviation = f" ({statistics.stdev(values):.1f})" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.1f}{deviation}"
+
+
 def rows(found: dict[str, list[dict[str, Any]]]) -> str:
     """Return a table's rows: each contestant's rates, and how often the first's is theirs."""
     first = next(iter(found.values()))

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from tinysight.data.dataset import DataSet, Split
 from tinysight.errors import ModelError, RecipeError
 from tinysight.evaluation.predict import score
-from tinysight.models.layers import Classifier
+from tinysight.models.classifier import Classifier
 from tinysight.models.restore import restore
 from tinysight.progress import Progress
 from tinysight.recipe import Recipe

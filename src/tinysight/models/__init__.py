@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from tinysight.errors import ModelError, RecipeError, first_line, unknown
 from tinysight.models import foreign
+from tinysight.models.classifier import Classifier, lay_out
 from tinysight.models.describe import Description, Layer, describe
-from tinysight.models.layers import Classifier, Whiten, lay_out
+from tinysight.models.layers import Whiten
 from tinysight.models.mobile import mobilenet
 from tinysight.models.options import check
 from tinysight.models.plain import linear, mlp, p0, p3, plain

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from tinysight.models.classifier import Classifier
 from tinysight.models.keras_network import KerasNetwork
-from tinysight.models.layers import Classifier
 
 __all__ = ["Description", "Layer", "describe"]
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from tinysight.errors import ModelError, first_line
-from tinysight.models.layers import lay_out
+from tinysight.models.classifier import lay_out
 from tinysight.models.logits import squashed_by
 from tinysight.pictures.formats import sized
 

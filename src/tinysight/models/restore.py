@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from tinysight.errors import CheckpointError
 from tinysight.models import build
-from tinysight.models.layers import Classifier
+from tinysight.models.classifier import Classifier
 from tinysight.run import RunFolder
 
 __all__ = ["differences", "restore", "restore_with_digest", "warm_start"]

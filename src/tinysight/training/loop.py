@@ -24,7 +24,7 @@ from tinysight.machine import (
     repeatable,
     using,
 )
-from tinysight.models.layers import Classifier
+from tinysight.models.classifier import Classifier
 from tinysight.process import holding_memory, peak_memory, process_seconds
 from tinysight.progress import Progress, span
 from tinysight.recipe import Recipe

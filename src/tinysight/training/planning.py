@@ -25,9 +25,9 @@ from tinysight.machine import (
     using,
 )
 from tinysight.models import adapt, build, check_copied
+from tinysight.models.classifier import Classifier
 from tinysight.models.describe import Description, describe
 from tinysight.models.keras_network import KerasNetwork
-from tinysight.models.layers import Classifier
 from tinysight.models.restore import warm_start
 from tinysight.pictures.formats import sized
 from tinysight.recipe import Recipe

@@ -69,7 +69,6 @@ def bounds(settings: Optim, low: float | None, high: float | None) -> tuple[floa
     Raises:
         UsageError: they do not rise, or a rate is none that a recipe may have.
     """
-    check_bounds(low, high)
     usual = Optim(name=settings.name).lr
     rates = {"lr": settings.lr, **{n: r for n in OTHERS if (r := getattr(settings, n))}}
     # Of each rate the highest that a recipe takes, as a value of lr.
@@ -77,9 +76,9 @@ def bounds(settings: Optim, low: float | None, high: float | None) -> tuple[floa
     high = min(usual * ABOVE, most) if high is None else high
     if low is None:
         low = usual * BELOW if usual * BELOW < high else high * BELOW / ABOVE
+    check_bounds(low, high)
     if high > most * (1 + 1e-9):
         raise _too_high(high, name, most)
-    check_bounds(low, high)
     return low, high
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from tinysight.augment import augment, mix
 from tinysight.augment.layout import beside
-from tinysight.models.layers import Classifier
+from tinysight.models.classifier import Classifier
 from tinysight.recipe import Recipe
 from tinysight.training.compiling import Network
 from tinysight.training.loss import cross_entropy
